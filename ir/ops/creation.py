@@ -1,0 +1,47 @@
+"""Ops without operands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..types import DTYPE_NAMES, TensorType, type_of
+from .registry import Family, declare, require
+
+
+def _constant_rule(
+    operands: Sequence[TensorType], attrs: Mapping[str, Any]
+) -> tuple[TensorType, ...]:
+    type = type_of(attrs["value"])
+    require(type.dtype in DTYPE_NAMES.values(), "a constant of a supported type", [])
+    return (type,)
+
+
+constant = declare(
+    "constant",
+    Family.CREATION,
+    0,
+    _constant_rule,
+    lambda value: np.asarray(value),
+    "a literal array or scalar",
+    attrs=("value",),
+    cost=0,
+)
+
+
+def _iota_rule(operands: Sequence[TensorType], attrs: Mapping[str, Any]) -> tuple[TensorType, ...]:
+    require(attrs["size"] >= 0 and attrs["dtype"].kind in "iuf", "iota of numbers", operands)
+    return (TensorType(attrs["dtype"], (attrs["size"],)),)
+
+
+iota = declare(
+    "iota",
+    Family.CREATION,
+    0,
+    _iota_rule,
+    lambda size, dtype: np.arange(size).astype(dtype),
+    "0, 1, … size - 1",
+    attrs=("size", "dtype"),
+)

@@ -1,0 +1,1 @@
+"""A static-graph compiler with ahead-of-time differentiation for NumPy."""
