@@ -68,6 +68,10 @@ class OutOfBoundsError(TapelessError, IndexError):
     """An index outside its axis, found when the program ran."""
 
 
+class DomainError(TapelessError, ValueError):
+    """An operand value for which an operation is not defined, found when the program ran."""
+
+
 class GraphError(TapelessError, ValueError):
     """A malformed graph or graph text: a bug in a pass, or in hand-written IR."""
 

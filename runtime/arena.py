@@ -1,0 +1,63 @@
+"""The memory of one call in flight.
+
+A `Frame` holds what a program needs besides the caller's arrays: the arena for temporaries, the
+table of buffer addresses, and a slot for every scalar that goes in or comes out. Frames are
+pooled per executable; a call takes one and puts it back, so that concurrent and nested calls
+never share.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from ..ir.program import ARENA_ALIGNMENT, Program
+from .pointers import Array, address
+
+
+def aligned_bytes(nbytes: int) -> tuple[Array, int]:
+    """Uninitialized memory and the first address in it that is `ARENA_ALIGNMENT`-aligned."""
+    memory = np.empty(nbytes + ARENA_ALIGNMENT, np.uint8)
+    start = address(memory)
+    return memory, start + -start % ARENA_ALIGNMENT
+
+
+class Frame:
+    """Buffer table, scalar slots and arena of one call.
+
+    `table[i]` is the address of buffer i (inputs, outputs, constants). `slots[i]` is a 0-d array
+    for every buffer i of rank 0, to which `table[i]` points to begin with.
+    """
+
+    __slots__ = ("_memory", "arena", "slots", "start", "table")
+
+    def __init__(self, program: Program) -> None:
+        buffers = (*program.inputs, *program.outputs)
+        self._memory, self.arena = aligned_bytes(program.arena_bytes)
+        self.table: Any = (ctypes.c_size_t * (len(buffers) + len(program.constants)))()
+        self.start = ctypes.addressof(self.table)
+        self.slots: dict[int, Array] = {}
+        for i, type in enumerate(buffers):
+            if type.shape == ():
+                self.slots[i] = np.zeros((), type.dtype)
+                self.table[i] = address(self.slots[i])
+        for i, constant in enumerate(program.constants, len(buffers)):
+            self.table[i] = address(constant)
+
+
+class FramePool:
+    """Frames of one program that no call is using. `take` and `give` are atomic operations."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._idle: list[Frame] = []
+        self.give = self._idle.append
+
+    def take(self) -> Frame:
+        """An idle frame, or a new one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Frame(self._program)
