@@ -171,9 +171,7 @@ class GraphBuilder:
     def copy_node(self, node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
         """Append a node like `node` on other inputs of the same types, with fresh outputs."""
         outputs = tuple(Value(value.type, value.name) for value in node.outputs)
-        self.nodes.append(
-            Node(node.op, tuple(inputs), outputs, node.attrs, node.loc, node.phase)
-        )
+        self.nodes.append(Node(node.op, tuple(inputs), outputs, node.attrs, node.loc, node.phase))
         return outputs
 
     def inline(

@@ -14,9 +14,12 @@ from .registry import Family, declare, require
 def _constant_rule(
     operands: Sequence[TensorType], attrs: Mapping[str, Any]
 ) -> tuple[TensorType, ...]:
-    type = type_of(attrs["value"])
-    require(type.dtype in DTYPE_NAMES.values(), "a constant of a supported type", [])
-    return (type,)
+    value = attrs["value"]
+    # A foreign byte order is not among these: what is compiled in has to be native.
+    require(
+        value.dtype in DTYPE_NAMES.values(), f"a constant of a supported type, {value.dtype}", []
+    )
+    return (type_of(value),)
 
 
 constant = declare(

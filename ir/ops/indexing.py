@@ -14,7 +14,10 @@ Array = np.ndarray[Any, Any]
 
 
 def _gathered(
-    x: TensorType, indices: Sequence[TensorType], axes: Sequence[int], operands: Sequence[TensorType]
+    x: TensorType,
+    indices: Sequence[TensorType],
+    axes: Sequence[int],
+    operands: Sequence[TensorType],
 ) -> TensorType:
     require(
         len(indices) == len(axes) > 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..types import TensorType
+from ..types import DType, TensorType
 from .registry import Family, declare, require
 
 Array = np.ndarray[Any, Any]
@@ -155,19 +155,38 @@ reverse = declare(
 )
 
 
+def _can_hold(dtype: DType, fill: float) -> bool:
+    if dtype.kind == "f":
+        return True
+    if dtype.kind == "b":
+        return fill in (0, 1)
+    limits = np.iinfo(dtype)
+    return fill == fill and limits.min <= fill <= limits.max and fill == int(fill)
+
+
+def _padded(
+    shape: Sequence[int], low: Sequence[int], high: Sequence[int], interior: Sequence[int]
+) -> tuple[int, ...]:
+    """The shape after padding."""
+    return tuple(
+        a + n + max(0, n - 1) * k + b for a, n, k, b in zip(low, shape, interior, high, strict=True)
+    )
+
+
 def _pad_rule(operands: Sequence[TensorType], attrs: Attrs) -> Types:
     (x,), low, high, interior = operands, attrs["low"], attrs["high"], attrs["interior"]
+    require(
+        _can_hold(x.dtype, attrs["fill"]),
+        f"pad fills with a value of the operand's type, {attrs['fill']!r}",
+        operands,
+    )
     require(
         len(low) == len(high) == len(interior) == x.rank
         and all(n >= 0 for n in (*low, *high, *interior)),
         "pad takes one non-negative low, high and interior count per axis",
         operands,
     )
-    shape = (
-        a + n + max(0, n - 1) * k + b
-        for a, n, k, b in zip(low, x.shape, interior, high, strict=True)
-    )
-    return (x.with_shape(tuple(shape)),)
+    return (x.with_shape(_padded(x.shape, low, high, interior)),)
 
 
 def _pad(
@@ -177,10 +196,7 @@ def _pad(
     interior: tuple[int, ...],
     fill: float,
 ) -> Array:
-    (type,) = _pad_rule(
-        [TensorType(x.dtype, x.shape)], {"low": low, "high": high, "interior": interior}
-    )
-    out = np.full(type.shape, fill, x.dtype)
+    out = np.full(_padded(x.shape, low, high, interior), fill, x.dtype)
     out[
         tuple(
             slice(a, a + n + max(0, n - 1) * k, k + 1)

@@ -27,8 +27,18 @@ def _takes(graph: Graph, operands: Sequence[TensorType], extra: Types, name: str
     )
 
 
+def _positions(positions: Sequence[int], count: int, what: str) -> None:
+    require(
+        len(set(positions)) == len(positions) and all(0 <= i < count for i in positions),
+        f"distinct positions of {count} {what}: {positions}",
+        [],
+    )
+
+
 def _vjp_rule(operands: Sequence[TensorType], attrs: Attrs) -> Types:
     graph: Graph = attrs["graph"]
+    _positions(attrs["wrt"], len(graph.inputs), "inputs")
+    _positions(attrs["seeded"], len(graph.outputs), "outputs")
     _takes(graph, operands, tuple(graph.outputs[i].type for i in attrs["seeded"]), "vjp")
     gradients = tuple(graph.inputs[i].type for i in attrs["wrt"])
     require(all(is_float(t.dtype) for t in gradients), "vjp with respect to floats", operands)
@@ -54,6 +64,7 @@ def tangent_outputs(graph: Graph) -> tuple[int, ...]:
 
 def _jvp_rule(operands: Sequence[TensorType], attrs: Attrs) -> Types:
     graph: Graph = attrs["graph"]
+    _positions(attrs["wrt"], len(graph.inputs), "inputs")
     _takes(graph, operands, tuple(graph.inputs[i].type for i in attrs["wrt"]), "jvp")
     return graph.output_types + tuple(graph.output_types[i] for i in tangent_outputs(graph))
 
@@ -73,6 +84,11 @@ jvp = declare(
 def _vmap_rule(operands: Sequence[TensorType], attrs: Attrs) -> Types:
     graph: Graph = attrs["graph"]
     size, batched = attrs["size"], attrs["batched"]
+    require(
+        size >= 0 and len(batched) == len(graph.inputs),
+        "vmap takes a size and one mark per input of its graph",
+        operands,
+    )
     expected = tuple(
         value.type.with_shape((size, *value.type.shape)) if mapped else value.type
         for value, mapped in zip(graph.inputs, batched, strict=True)
