@@ -54,7 +54,8 @@ def _reference(x: Array, y: Array, batch: AxisPair, contract: AxisPair) -> Array
     rows, columns = (int(np.prod(shape, dtype=np.int64)) for shape in (shape_x, shape_y))
     left = x.transpose(*batch[0], *free_x, *contract[0]).reshape(*lead, rows, inner)
     right = y.transpose(*batch[1], *contract[1], *free_y).reshape(*lead, inner, columns)
-    return np.matmul(left, right).reshape(*lead, *shape_x, *shape_y)
+    product: Array = np.matmul(left, right)
+    return product.reshape(*lead, *shape_x, *shape_y)
 
 
 dot = declare(

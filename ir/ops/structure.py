@@ -114,7 +114,8 @@ vmap = declare(
 
 
 def _custom_vjp_rule(operands: Sequence[TensorType], attrs: Attrs) -> Types:
-    graph, forward, backward = attrs["graph"], attrs["forward"], attrs["backward"]
+    graph: Graph = attrs["graph"]
+    forward, backward = attrs["forward"], attrs["backward"]
     _takes(graph, operands, (), "custom_vjp")
     count = len(graph.outputs)
     residuals = forward.output_types[count:]
@@ -144,7 +145,8 @@ custom_vjp = declare(
 
 def _fused_rule(operands: Sequence[TensorType], attrs: Attrs) -> Types:
     _takes(attrs["graph"], operands, (), "fused")
-    return tuple(attrs["graph"].output_types)
+    graph: Graph = attrs["graph"]
+    return graph.output_types
 
 
 fused = declare(
