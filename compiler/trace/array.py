@@ -1,0 +1,491 @@
+"""`TracedArray`: what user code sees in place of an array while its function is traced.
+
+A traced array is a *lens* on storage. A base array owns the current handle and a version that
+counts its updates. A view (basic index, transpose, reshape, …) knows its parent, a reader that
+makes its handle from the parent's and a writer that puts a new value back; it re-reads itself when
+the base has moved on. So an in-place update through any view is seen by all others, as in NumPy,
+although handles never change.
+
+The NumPy surface (which functions and methods exist, indexing) is supplied by `ufuncs`,
+`functions` and `indexing`, which are built on this module; `install` connects them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeAlias
+
+import numpy as np
+
+from ...ir.errors import TraceError, UnsupportedError
+from ...ir.types import DType, Shape, TensorType
+from .context import Trace, activate, leaked
+
+Handle: TypeAlias = Any
+"""A graph's `Value` or an eager value: anything with a `.type`."""
+
+Concrete: TypeAlias = np.ndarray[Any, Any]
+Reader: TypeAlias = Callable[[Handle], Handle]
+Writer: TypeAlias = Callable[[Handle, Handle], Handle]
+Recipe: TypeAlias = Callable[[Concrete], Concrete]
+
+
+class Kind(enum.Enum):
+    """What NumPy or Python would hold: an array, a NumPy scalar, or a (weak) Python number."""
+
+    ARRAY = "array"
+    SCALAR = "scalar"
+    BOOL = "bool"
+    INT = "int"
+    FLOAT = "float"
+
+    @property
+    def weak(self) -> bool:
+        """True for Python numbers, which take the element type of the other operand (NEP 50)."""
+        return self in _PYTHON_TYPES
+
+    @property
+    def python_type(self) -> type[bool] | type[int] | type[float]:
+        """The Python type of a weak kind."""
+        return _PYTHON_TYPES[self]
+
+
+_PYTHON_TYPES: dict[Kind, type[bool] | type[int] | type[float]] = {
+    Kind.BOOL: bool,
+    Kind.INT: int,
+    Kind.FLOAT: float,
+}
+WEAK_DTYPES: dict[Kind, DType] = {
+    Kind.BOOL: np.dtype(np.bool_),
+    Kind.INT: np.dtype(np.int64),
+    Kind.FLOAT: np.dtype(np.float64),
+}
+"""The element type of a Python number that meets no array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """How a view depends on its parent.
+
+    `reader(parent_handle)` gives the view's handle, `writer(parent_handle, new)` the parent's new
+    handle (None: NumPy's view is read-only). `recipe(array)` makes the same view of a concrete
+    array. With `sure` False it depends on memory layout whether NumPy makes a view or a copy.
+    """
+
+    parent: TracedArray
+    reader: Reader
+    writer: Writer | None
+    recipe: Recipe
+    sure: bool = True
+
+
+@dataclass(slots=True)
+class Surface:
+    """The functions behind the protocols of `TracedArray`."""
+
+    apply_ufunc: Callable[[np.ufunc, str, tuple[Any, ...], dict[str, Any]], Any]
+    apply_function: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+    getitem: Callable[[TracedArray, Any], Any]
+    setitem: Callable[[TracedArray, Any, Any], None]
+    weak_operator: Callable[[np.ufunc, Any, Any], Any]
+    weak_unary: Callable[[np.ufunc, TracedArray], Any]
+
+
+def _not_installed(*args: Any) -> NoReturn:
+    raise AssertionError("import tapeless.compiler.trace, which installs the NumPy surface")
+
+
+SURFACE = Surface(*[_not_installed] * 6)
+"""Filled once, when `tapeless.compiler.trace` is imported."""
+
+
+def install(surface: Surface, methods: Mapping[str, Callable[..., Any]]) -> None:
+    """Connect the NumPy surface; `methods` become methods of `TracedArray`."""
+    for name in Surface.__slots__:
+        setattr(SURFACE, name, getattr(surface, name))
+    for name, method in methods.items():
+        setattr(TracedArray, name, method)
+
+
+def _operate(ufunc: np.ufunc, x: Any, y: Any) -> Any:
+    if _is_weak(x) and _is_weak(y):
+        return SURFACE.weak_operator(ufunc, x, y)
+    return SURFACE.apply_ufunc(ufunc, "__call__", (x, y), {})
+
+
+def _is_weak(x: Any) -> bool:
+    return x.kind.weak if isinstance(x, TracedArray) else type(x) in (float, int, bool)
+
+
+def _defers(other: Any) -> bool:
+    """Whether `other` asked to handle operators with us itself, as NumPy's arrays would let it."""
+    return getattr(other, "__array_ufunc__", _defers) is None
+
+
+_Operator: TypeAlias = Callable[["TracedArray", Any], Any]
+
+
+def _binary(ufunc: np.ufunc) -> tuple[_Operator, _Operator, _Operator]:
+    """`x op y`, `y op x` reflected, and `x op= y` for one ufunc."""
+
+    def forward(self: TracedArray, other: Any) -> Any:
+        return NotImplemented if _defers(other) else _operate(ufunc, self, other)
+
+    def reflected(self: TracedArray, other: Any) -> Any:
+        return NotImplemented if _defers(other) else _operate(ufunc, other, self)
+
+    def in_place(self: TracedArray, other: Any) -> Any:
+        if self.kind is not Kind.ARRAY:  # numbers are immutable: the name is bound anew
+            return forward(self, other)
+        SURFACE.apply_ufunc(ufunc, "__call__", (self, other), {"out": (self,)})
+        return self
+
+    return forward, reflected, in_place
+
+
+def _unary(ufunc: np.ufunc) -> Callable[[TracedArray], Any]:
+    def operator(self: TracedArray) -> Any:
+        if self.kind.weak:
+            return SURFACE.weak_unary(ufunc, self)
+        return SURFACE.apply_ufunc(ufunc, "__call__", (self,), {})
+
+    return operator
+
+
+class TracedArray:
+    """A value of the program under construction; behaves as the `numpy.ndarray` it stands for.
+
+    `kind` says which type NumPy would give: an array, a NumPy scalar or a Python number. A number
+    known while tracing keeps it in `literal`, and becomes a constant only when it is used.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_contiguous",
+        "_handle",
+        "_seen",
+        "kind",
+        "lens",
+        "literal",
+        "origin",
+        "trace",
+        "type",
+        "version",
+    )
+    __array_priority__ = 1000.0
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        trace: Trace,
+        handle: Handle,
+        kind: Kind = Kind.ARRAY,
+        *,
+        origin: str = "",
+        contiguous: bool = False,
+    ) -> None:
+        self.trace = trace
+        self.type: TensorType = handle.type
+        self.kind = kind
+        self.literal: float | None = None
+        self.origin = origin
+        self.lens: Lens | None = None
+        self.version = 0
+        self._handle: Handle = handle
+        self._seen = 0
+        self._contiguous = contiguous
+
+    @classmethod
+    def of_literal(cls, trace: Trace, number: float, kind: Kind) -> TracedArray:
+        """A weak Python number that is known while tracing."""
+        array = cls.__new__(cls)
+        array.trace, array.kind, array.literal = trace, kind, number
+        array.type = TensorType(WEAK_DTYPES[kind])
+        array.origin, array.lens, array.version = "a Python number", None, 0
+        array._handle, array._seen, array._contiguous = None, 0, True
+        return array
+
+    # -- storage --------------------------------------------------------------------------------
+
+    @property
+    def base(self) -> TracedArray:
+        """The array that owns the storage: itself unless this is a view.
+
+        Differs from NumPy's `.base`, which user code has no business with.
+        """
+        array = self
+        while array.lens is not None:
+            array = array.lens.parent
+        return array
+
+    @property
+    def value(self) -> Handle:
+        """The current handle, of type `.type`."""
+        if self.trace.finished:
+            raise leaked()
+        if self.lens is not None:
+            self._refresh(self.lens)
+        elif self._handle is None:
+            number = np.array(self.literal, WEAK_DTYPES[self.kind])
+            with activate(self.trace):
+                self._handle = self.trace.constant(number)
+        return self._handle
+
+    def _refresh(self, lens: Lens) -> None:
+        version = self.base.version
+        if self._seen == version:
+            return
+        if not lens.sure:
+            raise _view_or_copy("the array it was made from has been updated since")
+        with activate(self.trace):
+            self._handle = lens.reader(lens.parent.value)
+        self._seen = version
+
+    def write(self, handle: Handle) -> None:
+        """Replace the whole value in place; `handle` has the same type.
+
+        Raises `TraceError` through a read-only view and `UnsupportedError` through a reshape
+        that NumPy may have copied.
+        """
+        if self.trace.finished:
+            raise leaked()
+        assert handle.type == self.type, "conversion and broadcasting come before"
+        if self.lens is None:
+            self._handle, self.literal = handle, None
+            self.version += 1
+            self.trace.wrote(self)
+            return
+        self._write_through(self.lens, handle)
+
+    def _write_through(self, lens: Lens, handle: Handle) -> None:
+        if not lens.sure:
+            raise _view_or_copy("it is updated in place")
+        if lens.writer is None:
+            raise TraceError(
+                "an array updated in place must be writable",
+                given="a read-only view, such as that of np.broadcast_to",
+                hint="copy it first: x = x.copy()",
+            )
+        with activate(self.trace):
+            lens.parent.write(lens.writer(lens.parent.value, handle))
+        self._handle, self._seen = handle, self.base.version
+
+    def view(
+        self, reader: Reader, writer: Writer | None, recipe: Recipe, *, sure: bool = True
+    ) -> TracedArray:
+        """A view of this array; see `Lens` for the arguments. Its kind is `ARRAY`."""
+        value = self.value
+        with activate(self.trace):
+            array = TracedArray(self.trace, reader(value), origin=self.origin)
+        array.lens = Lens(self, reader, writer, recipe, sure)
+        array._seen = self.base.version
+        return array
+
+    def stand_in(self) -> tuple[Concrete, bool]:
+        """An array of bytes with this shape and the strides (in elements) that NumPy would have,
+        and whether these are known; made-up strides let no two axes merge. Never read it.
+        """
+        if self.lens is not None and self.lens.sure:
+            parent, known = self.lens.parent.stand_in()
+            return self.lens.recipe(parent), known
+        known = self.contiguous
+        return _stand_in(self.shape, known), known
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether NumPy's array would certainly be row-major and contiguous."""
+        if self.ndim == 0 or self.size == 0:
+            return True
+        if self.lens is None or not self.lens.sure:
+            return self._contiguous
+        view, known = self.stand_in()
+        return known and view.flags.c_contiguous
+
+    # -- what NumPy's arrays know of themselves -------------------------------------------------
+
+    @property
+    def shape(self) -> Shape:
+        """Extents of the axes."""
+        return self.type.shape
+
+    @property
+    def dtype(self) -> DType:
+        """Element type, a `numpy.dtype`."""
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.type.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.type.size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return int(self.type.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.type.nbytes
+
+    @property
+    def T(self) -> Any:
+        """The view with the axes reversed."""
+        return SURFACE.apply_function(np.transpose, (self,), {})
+
+    @property
+    def mT(self) -> Any:
+        """The view with the last two axes swapped."""
+        return SURFACE.apply_function(np.matrix_transpose, (self,), {})
+
+    @property
+    def real(self) -> Any:
+        """The array itself: elements are real."""
+        return self
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TraceError("len() needs at least one axis", given=self._describe())
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TraceError("iteration needs at least one axis", given=self._describe())
+        return (SURFACE.getitem(self, index) for index in range(self.shape[0]))
+
+    def __contains__(self, item: Any) -> NoReturn:
+        raise self._unknown("`in`", "count matches instead: np.any(x == item)")
+
+    def __getitem__(self, key: Any) -> Any:
+        return SURFACE.getitem(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        SURFACE.setitem(self, key, value)
+
+    # -- NumPy's protocols ----------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return SURFACE.apply_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        return SURFACE.apply_function(func, args, kwargs)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+        raise self._unknown(
+            "np.asarray, np.array or a function outside NumPy",
+            "use np.stack to join traced values, and NumPy functions on traced arrays directly",
+        )
+
+    # -- operators ------------------------------------------------------------------------------
+
+    __add__, __radd__, __iadd__ = _binary(np.add)
+    __sub__, __rsub__, __isub__ = _binary(np.subtract)
+    __mul__, __rmul__, __imul__ = _binary(np.multiply)
+    __truediv__, __rtruediv__, __itruediv__ = _binary(np.true_divide)
+    __floordiv__, __rfloordiv__, __ifloordiv__ = _binary(np.floor_divide)
+    __mod__, __rmod__, __imod__ = _binary(np.remainder)
+    __pow__, __rpow__, __ipow__ = _binary(np.power)
+    __matmul__, __rmatmul__, __imatmul__ = _binary(np.matmul)
+    __and__, __rand__, __iand__ = _binary(np.bitwise_and)
+    __or__, __ror__, __ior__ = _binary(np.bitwise_or)
+    __xor__, __rxor__, __ixor__ = _binary(np.bitwise_xor)
+    __lshift__, __rlshift__, __ilshift__ = _binary(np.left_shift)
+    __rshift__, __rrshift__, __irshift__ = _binary(np.right_shift)
+    __lt__, _, _ = _binary(np.less)
+    __le__, _, _ = _binary(np.less_equal)
+    __gt__, _, _ = _binary(np.greater)
+    __ge__, _, _ = _binary(np.greater_equal)
+    __eq__, _, _ = _binary(np.equal)  # type: ignore[assignment]
+    __ne__, _, _ = _binary(np.not_equal)  # type: ignore[assignment]
+    __neg__ = _unary(np.negative)
+    __pos__ = _unary(np.positive)
+    __abs__ = _unary(np.absolute)
+    __invert__ = _unary(np.invert)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    # -- what only the running program knows ----------------------------------------------------
+
+    def __bool__(self) -> bool:
+        raise self._unknown(
+            "`if`, `while`, `and`, `or`, `not` or bool()",
+            "choose elementwise with np.where(condition, x, y), combine conditions with & and |, "
+            "or declare the argument it depends on in tl.compile(static=...)",
+        )
+
+    def __float__(self) -> float:
+        raise self._unknown("float()", "use the value as it is, or .astype(np.float64)")
+
+    def __int__(self) -> int:
+        raise self._unknown("int()", "use .astype(np.int64), or declare the argument static")
+
+    def __complex__(self) -> complex:
+        raise self._unknown("complex()", "complex numbers are not supported")
+
+    def __index__(self) -> int:
+        raise self._unknown(
+            "a Python index, range(), a shape or a slice bound",
+            "declare the argument it depends on in tl.compile(static=...), or index with arrays",
+        )
+
+    def item(self, *args: Any) -> NoReturn:
+        """Refuses: the number is known only when the program runs."""
+        raise self._unknown(".item()", "use the value as it is, or index it")
+
+    def tolist(self) -> NoReturn:
+        """Refuses: the numbers are known only when the program runs."""
+        raise self._unknown(".tolist()", "use the array as it is, or return it")
+
+    def tobytes(self, order: Any = None) -> NoReturn:
+        """Refuses: the bytes are known only when the program runs."""
+        raise self._unknown(".tobytes()", "return the array and convert the result")
+
+    def _unknown(self, what: str, hint: str) -> TraceError:
+        return TraceError(
+            f"{what} needs a value, and a traced one is known only when the program runs",
+            given=self._describe(),
+            hint=hint,
+        )
+
+    def _describe(self) -> str:
+        return f"{self.origin or 'a result'} of type {self.type}"
+
+    def __repr__(self) -> str:
+        return f"<traced {self.kind.value} {self.type}: {self.origin or 'a result'}>"
+
+
+def with_kind(array: TracedArray, kind: Kind) -> TracedArray:
+    """A new array of another kind on the same value."""
+    return TracedArray(array.trace, array.value, kind, origin=array.origin, contiguous=True)
+
+
+def _view_or_copy(what: str) -> UnsupportedError:
+    return UnsupportedError(
+        "whether this reshape is a view or a copy depends on the memory layout of its source",
+        given=f"a reshape of an array of unknown layout, and {what}",
+        hint="make it a copy: x.reshape(...).copy(), or reshape np.ascontiguousarray(x)",
+    )
+
+
+def _stand_in(shape: Shape, contiguous: bool) -> Concrete:
+    """Bytes of `shape` on one byte of memory; strides row-major, or such that no axes merge."""
+    if contiguous:
+        steps = [1] * len(shape)
+        for axis in reversed(range(len(shape) - 1)):
+            steps[axis] = steps[axis + 1] * shape[axis + 1]
+    else:
+        steps = [1_000_003 + 7919 * axis * axis for axis in range(len(shape))]
+    return np.lib.stride_tricks.as_strided(np.empty(1, np.int8), shape, steps)

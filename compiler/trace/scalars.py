@@ -1,0 +1,84 @@
+"""Arithmetic between two Python numbers of a traced function: weak in, weak out.
+
+The results are Python's as far as static types allow. Where they cannot be: a runtime int has 64
+bits and wraps around; `int ** int` stays an int, so a negative runtime exponent raises when the
+program runs; a division by a runtime zero gives NumPy's result (infinity, NaN, or 0 for integers)
+where Python raises. Two numbers known while tracing are left to Python itself.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .array import SURFACE, Kind, TracedArray, with_kind
+from .lift import convert, lift
+
+_PYTHON: dict[np.ufunc, Callable[[Any, Any], Any]] = {
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.multiply: operator.mul,
+    np.true_divide: operator.truediv,
+    np.floor_divide: operator.floordiv,
+    np.remainder: operator.mod,
+    np.power: operator.pow,
+    np.bitwise_and: operator.and_,
+    np.bitwise_or: operator.or_,
+    np.bitwise_xor: operator.xor,
+    np.left_shift: operator.lshift,
+    np.right_shift: operator.rshift,
+    np.less: operator.lt,
+    np.less_equal: operator.le,
+    np.greater: operator.gt,
+    np.greater_equal: operator.ge,
+    np.equal: operator.eq,
+    np.not_equal: operator.ne,
+}
+
+_KEEPS_BOOL = {
+    np.bitwise_and,
+    np.bitwise_or,
+    np.bitwise_xor,
+    np.less,
+    np.less_equal,
+    np.greater,
+    np.greater_equal,
+    np.equal,
+    np.not_equal,
+}
+"""Operators under which Python does not turn booleans into integers."""
+
+_WEAK_KINDS = {"b": Kind.BOOL, "i": Kind.INT, "f": Kind.FLOAT}
+
+
+def weak_kind(dtype: np.dtype[Any]) -> Kind:
+    """The Python number that a NumPy result of `dtype` stands for."""
+    return _WEAK_KINDS[dtype.kind]
+
+
+def weak_operator(ufunc: np.ufunc, x: Any, y: Any) -> Any:
+    """`x op y` for two weak numbers, at least one of them traced."""
+    left, right = lift(x), lift(y)
+    if left.literal is not None and right.literal is not None and ufunc in _PYTHON:
+        return lift(_PYTHON[ufunc](left.literal, right.literal))
+    if ufunc not in _KEEPS_BOOL:
+        left, right = _integer(left), _integer(right)
+    result = SURFACE.apply_ufunc(ufunc, "__call__", (left, right), {})
+    return with_kind(result, weak_kind(result.dtype))
+
+
+def weak_unary(ufunc: np.ufunc, x: TracedArray) -> Any:
+    """`op x` for a traced weak number; `True` counts as 1."""
+    result = SURFACE.apply_ufunc(ufunc, "__call__", (_integer(lift(x)),), {})
+    return with_kind(result, weak_kind(result.dtype))
+
+
+def _integer(x: TracedArray) -> TracedArray:
+    if x.kind is not Kind.BOOL:
+        return x
+    return (
+        lift(int(x.literal)) if x.literal is not None else with_kind(convert(x, np.int64), Kind.INT)
+    )
