@@ -55,7 +55,7 @@ def _reference(x: Array, y: Array, batch: AxisPair, contract: AxisPair) -> Array
     left = x.transpose(*batch[0], *free_x, *contract[0]).reshape(*lead, rows, inner)
     right = y.transpose(*batch[1], *contract[1], *free_y).reshape(*lead, inner, columns)
     product: Array = np.matmul(left, right)
-    return product.reshape(*lead, *shape_x, *shape_y)
+    return product.reshape((*lead, *shape_x, *shape_y))
 
 
 dot = declare(
