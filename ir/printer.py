@@ -21,7 +21,7 @@ import numpy as np
 
 from .graph import BACKWARD, Attribute, Graph, Node, Value
 from .literals import encode, float_text, readable_texts
-from .types import dtype_name, type_of
+from .types import DTYPE_NAMES, DType, TensorType, dtype_name, type_of
 
 INDENT = "  "
 COMMENT_COLUMN = 56
@@ -62,7 +62,8 @@ def graph_lines(
     """The lines of a graph, each with the node that it belongs to, if any.
 
     Does not fail on ill-formed graphs, so that the verifier can show them: a value without
-    definition prints as `?name`. A sub-graph's lines are part of its node's one string.
+    definition, or an element type that the IR does not have, prints with a `?`. The lines of a
+    sub-graph are part of its node's one string.
     """
     names = value_names(graph)
     yield _header(graph, names, indent), None
@@ -74,7 +75,7 @@ def graph_lines(
 
 
 def _header(graph: Graph, names: Mapping[Value, str], indent: str) -> str:
-    inputs = [f"{names[value]}: {value.type}" for value in graph.inputs]
+    inputs = [f"{names[value]}: {type_text(value.type)}" for value in graph.inputs]
     start = f"{indent}graph {clean_name(graph.name) or 'graph_'}("
     line = f"{start}{', '.join(inputs)}) {{"
     if len(line) <= LINE_WIDTH:
@@ -84,7 +85,7 @@ def _header(graph: Graph, names: Mapping[Value, str], indent: str) -> str:
 
 
 def _node_line(node: Node, names: Mapping[Value, str], data: DataSection, indent: str) -> str:
-    binders = ", ".join(f"{names[value]}: {value.type}" for value in node.outputs)
+    binders = ", ".join(f"{names[value]}: {type_text(value.type)}" for value in node.outputs)
     attributes = ", ".join(
         f"{name}={attribute_text(node.attrs[name], data, indent)}"
         for name in _attribute_order(node)
@@ -120,10 +121,20 @@ def attribute_text(value: Attribute, data: DataSection, indent: str = "") -> str
         items = ",".join(attribute_text(item, data, indent) for item in value)
         return f"({items},)" if len(value) == 1 else f"({items})"
     if isinstance(value, np.dtype):
-        return dtype_name(value)
+        return dtype_text(value)
     if isinstance(value, str):
         return _string_text(value)
     return float_text(value) if isinstance(value, float) else repr(value)
+
+
+def dtype_text(dtype: DType) -> str:
+    """The IR's name of an element type, or NumPy's behind a `?` where the IR has none."""
+    return dtype_name(dtype) if dtype in DTYPE_NAMES.values() else f"?{dtype}"
+
+
+def type_text(type: TensorType) -> str:
+    """A type, well formed or not, as text."""
+    return f"{dtype_text(type.dtype)}[{','.join(map(str, type.shape))}]"
 
 
 def _string_text(value: str) -> str:
@@ -132,6 +143,8 @@ def _string_text(value: str) -> str:
 
 
 def _array_text(array: np.ndarray[Any, Any], data: DataSection) -> str:
+    if array.dtype not in DTYPE_NAMES.values():
+        return f"{dtype_text(array.dtype)}[…]"
     type = type_of(array)
     texts = readable_texts(array)
     if texts is None:
@@ -214,5 +227,5 @@ def excerpt(graph: Graph, culprit: Node | None, note: str, context: int = 12) ->
 
 
 def _underline(line: str, note: str) -> str:
-    width = len(line.strip().partition("  #")[0])
+    width = len(line.partition("  #")[0].strip())
     return f"{' ' * (len(line) - len(line.lstrip()))}{'^' * max(1, width)} {note}"
