@@ -1,0 +1,148 @@
+"""`tapeless dump`: a function's program at any stage, as text, difference, picture or assembly."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+
+from ..compiled import Lowered
+from ..drawing import dot_text, svg_text
+from ..ir.graph import Graph
+from .failure import CommandError
+from .load import load
+from .terminal import BOLD, paint, paint_difference, paint_program, wants_colour, write_result
+
+BEFORE, AFTER = "optimized", "fused"
+"""The stages on either side of fusion, shown unless others are asked for."""
+
+FORMATS = ("text", "dot", "svg", "llvm", "asm")
+
+STAGE_OF_FORMAT = {"llvm": "llvm", "asm": "asm"}
+"""Formats that are a stage of their own."""
+
+FORMAT_OF_SUFFIX = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".ll": "llvm", ".s": "asm"}
+"""What `-o FILE` means when no format is asked for."""
+
+
+def run_dump(options: Namespace) -> int:
+    """Print what the options ask for; returns the exit code."""
+    loaded = load(options.target)
+    lowered = loaded.function.lower(*loaded.arguments())
+    form = _format(options)
+    colour = options.output is None and wants_colour(sys.stdout)
+    if options.list:
+        text = _stage_list(lowered)
+    elif options.diff:
+        text = _difference(lowered, options.stage)
+        text = paint_difference(text) if colour else text
+    elif form in ("dot", "svg"):
+        draw = svg_text if form == "svg" else dot_text
+        text = draw(_panels(lowered, _stages(lowered, options.stage)))
+    else:
+        text = _programs(lowered, _text_stages(lowered, options, form), colour)
+    write_result(text, options.output)
+    return 0
+
+
+def _format(options: Namespace) -> str:
+    if options.format is None:
+        suffix = os.path.splitext(options.output or "")[1]
+        form = FORMAT_OF_SUFFIX.get(suffix, "text")
+    else:
+        form = options.format
+    if form != "text" and (options.diff or options.list):
+        raise CommandError(f"--diff and --list are text; they cannot be combined with {form}")
+    return str(form)
+
+
+def _text_stages(lowered: Lowered, options: Namespace, form: str) -> list[str]:
+    own = STAGE_OF_FORMAT.get(form)
+    if own is None:
+        return _stages(lowered, options.stage)
+    if options.stage not in (None, own):
+        raise CommandError(f"--format {form} shows the stage {own}, not {options.stage}")
+    return [own]
+
+
+def _stages(lowered: Lowered, wanted: str | None) -> list[str]:
+    if wanted is None:
+        return [BEFORE, AFTER]
+    if wanted not in lowered.stages:
+        close = difflib.get_close_matches(wanted, list(lowered.stages), 1)
+        guess = f"; did you mean {close[0]}?" if close else ""
+        raise CommandError(f"no stage {wanted}{guess} There are: {', '.join(lowered.stages)}")
+    return [wanted]
+
+
+def graph_of(lowered: Lowered, stage: str) -> Graph | None:
+    """The graph at a stage; None for the stages after the graph (loops, llvm, asm)."""
+    return lowered.graph(stage) if stage in lowered.graph_stages else None
+
+
+def _summary(lowered: Lowered, stage: str) -> str:
+    """How much there is at a stage: operations and kernels, or lines of text."""
+    graph = graph_of(lowered, stage)
+    if graph is None:
+        return f"{lowered.stages[stage].count(chr(10)):,} lines"
+    kernels = sum(node.op.name == "fused" for node in graph.nodes)
+    operations = f"{len(graph.nodes)} operations"
+    return f"{operations}, {kernels} of them fused" if kernels else operations
+
+
+def _heading(lowered: Lowered, stage: str) -> str:
+    position = {BEFORE: "before fusion", AFTER: "after fusion"}
+    place = f"{position[stage]} " if stage in position else ""
+    return f"{place}(stage {stage}): {_summary(lowered, stage)}"
+
+
+def _stage_list(lowered: Lowered) -> str:
+    width = max(len(stage) for stage in lowered.stages)
+    return "\n".join(f"{stage:{width}}  {_summary(lowered, stage)}" for stage in lowered.stages)
+
+
+def _programs(lowered: Lowered, stages: Sequence[str], colour: bool) -> str:
+    texts = {stage: lowered.stages[stage] for stage in stages}
+    if colour:
+        texts = {stage: paint_program(text) for stage, text in texts.items()}
+    if len(stages) == 1:
+        return texts[stages[0]]
+    headings: Mapping[str, str] = {stage: f"# {_heading(lowered, stage)}" for stage in stages}
+    parts = [
+        f"{paint(headings[stage], BOLD) if colour else headings[stage]}\n{texts[stage].rstrip()}\n"
+        for stage in stages
+    ]
+    return "\n".join(parts)
+
+
+def _panels(lowered: Lowered, stages: Sequence[str]) -> list[tuple[str, Graph]]:
+    panels: list[tuple[str, Graph]] = []
+    for stage in stages:
+        graph = graph_of(lowered, stage)
+        if graph is None:
+            raise CommandError(
+                f"stage {stage} is text, not a graph; pictures exist of: "
+                f"{', '.join(lowered.graph_stages)}"
+            )
+        panels.append((_heading(lowered, stage), graph))
+    return panels
+
+
+def _difference(lowered: Lowered, stage: str | None) -> str:
+    """A unified diff from the stage before `stage` to it; across fusion when none is named."""
+    (*_, after) = _stages(lowered, stage)
+    names = list(lowered.stages)
+    at = names.index(after)
+    if at == 0:
+        raise CommandError(f"{after} is the first stage; there is nothing before it")
+    before = BEFORE if stage is None else names[at - 1]
+    lines = difflib.unified_diff(
+        lowered.stages[before].splitlines(),
+        lowered.stages[after].splitlines(),
+        before,
+        after,
+        lineterm="",
+    )
+    return "\n".join(lines) or f"# {before} and {after} are the same"

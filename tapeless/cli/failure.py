@@ -1,0 +1,13 @@
+"""What ends a command with one line on standard error and exit code 2."""
+
+from __future__ import annotations
+
+
+class CommandError(Exception):
+    """A request that cannot be met: bad path, function, stage, option or example."""
+
+
+def one_line(error: BaseException) -> str:
+    """The message of any exception without line breaks."""
+    text = " ".join(str(error).split())
+    return text or type(error).__name__
