@@ -159,7 +159,7 @@ def _build_namedtuple(kind: type, keys: tuple[Any, ...], children: list[Any]) ->
 
 def _build_dataclass(kind: type, keys: tuple[Any, ...], children: list[Any]) -> Any:
     # Without __init__, which may compute, check or refuse: the fields are already as it left them.
-    tree = object.__new__(kind)
+    tree: Any = object.__new__(kind)
     for key, child in zip(keys, children, strict=True):
         object.__setattr__(tree, key, child)
     return tree

@@ -283,6 +283,10 @@ class TracedArray:
         array._seen = self.base.version
         return array
 
+    def seen(self, version: int) -> None:
+        """Say which version of the base this view was made from."""
+        self._seen = version
+
     def stand_in(self) -> tuple[Concrete, bool]:
         """An array of bytes with this shape and the strides (in elements) that NumPy would have,
         and whether these are known; made-up strides let no two axes merge. Never read it.
@@ -404,8 +408,8 @@ class TracedArray:
     __le__, _, _ = _binary(np.less_equal)
     __gt__, _, _ = _binary(np.greater)
     __ge__, _, _ = _binary(np.greater_equal)
-    __eq__, _, _ = _binary(np.equal)  # type: ignore[assignment]
-    __ne__, _, _ = _binary(np.not_equal)  # type: ignore[assignment]
+    __eq__, _, _ = _binary(np.equal)
+    __ne__, _, _ = _binary(np.not_equal)
     __neg__ = _unary(np.negative)
     __pos__ = _unary(np.positive)
     __abs__ = _unary(np.absolute)

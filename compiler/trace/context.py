@@ -24,7 +24,7 @@ from ...ir.types import DType
 
 if TYPE_CHECKING:
     from .array import TracedArray
-    from .recorded import Recorded
+    from .record import Recorded
 
 
 class Trace(ABC):
