@@ -28,7 +28,8 @@ def batch(graph: Graph, size: int, batched: Sequence[bool]) -> Graph:
         env.update(
             (old, Operand(new, mapped)) for old, new in zip(node.outputs, outputs, strict=True)
         )
-    return builder.build(spread(builder, size, env[value]) for value in graph.outputs)
+    outputs = [spread(builder, size, env[value]) for value in graph.outputs]
+    return builder.build(outputs)
 
 
 def _apply(batch: Batch, operands: Sequence[Operand], mapped: bool) -> Sequence[Value]:

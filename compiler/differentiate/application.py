@@ -10,7 +10,7 @@ from ...ir.graph import Node
 from ...ir.ops.registry import Op
 from ..trace.array import Handle, TracedArray
 from ..trace.context import require_trace
-from .rules import BESIDE_LITERAL, VJP
+from .rules import BESIDE_LITERAL, VJP, Rule
 
 _KEEPS_LITERAL = frozenset({"broadcast", "reshape", "transpose", "convert", "stop_gradient"})
 
@@ -44,14 +44,16 @@ class Application:
 
     def pull(self, position: int, g: TracedArray) -> TracedArray | None:
         """The cotangent of one operand, given that of `ans`; None if it is always zero."""
-        beside = self.literals[1 - position] if self.op.name in BESIDE_LITERAL else None
-        if beside is not None:
-            operands: list[Any] = list(self.operands)
-            operands[1 - position] = beside
-            return BESIDE_LITERAL[self.op.name][position](g, self.ans, *operands)
-        row = VJP[self.op.name]
-        rule = row(position) if callable(row) else row[position]
+        operands: list[Any] = list(self.operands)
+        rule = self._rule(position)
+        if self.op.name in BESIDE_LITERAL and self.literals[1 - position] is not None:
+            rule = BESIDE_LITERAL[self.op.name][position]
+            operands[1 - position] = self.literals[1 - position]
         if rule is None:
             return None
-        cotangent: TracedArray = rule(g, self.ans, *self.operands, **self.attrs)
+        cotangent: TracedArray = rule(g, self.ans, *operands, **self.attrs)
         return cotangent
+
+    def _rule(self, position: int) -> Rule | None:
+        row = VJP[self.op.name]
+        return row(position) if callable(row) else row[position]

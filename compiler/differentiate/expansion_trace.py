@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from ...ir.location import Location
 from ...ir.types import DType
 from ..trace.array import TracedArray
 from ..trace.context import Trace, leaked
@@ -11,6 +12,10 @@ from ..trace.context import Trace, leaked
 
 class ExpansionTrace(Trace):
     """Takes operations only: rules bring no arrays and no functions of their own."""
+
+    def location(self) -> Location | None:
+        """The line of the node that is differentiated, known or not: nobody's code runs now."""
+        return self.loc
 
     def capture(self, array: Any) -> NoReturn:
         """Rules write numbers, not arrays."""
