@@ -30,7 +30,7 @@ Print the program of a compiled function, by default before and after fusion.
   tapeless dump model.py:step --list              the names of all stages
   tapeless dump model.py:step --stage traced      one stage
   tapeless dump model.py:step --diff              what fusion changed
-  tapeless dump model.py:step --diff --stage cse  what one stage changed
+  tapeless dump model.py --diff --stage shared    what one stage changed
   tapeless dump model.py:step -o step.svg         a picture (needs no other program)
   tapeless dump model.py:step --format asm        machine code
 """

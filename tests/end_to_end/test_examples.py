@@ -1,0 +1,121 @@
+"""The examples and the README do what they say, run as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+def run(folder: Path, *command: str, **environment: str) -> str:
+    """Standard output of a Python command run in `folder`, which must succeed in silence."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def figure(pattern: str, text: str) -> float:
+    """The number that `pattern` captures in `text`."""
+    match = re.search(pattern, text)
+    assert match, text
+    return float(match.group(1))
+
+
+def test_first_gradient_finds_the_line(tmp_path) -> None:
+    out = run(tmp_path, str(EXAMPLES / "first_gradient.py"))
+    assert out.startswith("slope 3.000, intercept 1.000, loss ")
+
+
+def test_digits_reach_97_percent_and_the_compiled_step_is_the_fastest(tmp_path) -> None:
+    pytest.importorskip("sklearn")
+    out = run(tmp_path, str(EXAMPLES / "digits.py"))
+    assert "1437 training images, 360 held out" in out
+    assert figure(r"held-out accuracy ([\d.]+) %", out) >= 97
+    assert figure(r"epoch +40/40 .* loss ([\d.]+)", out) < 0.1
+    assert figure(r"the compiled step is ([\d.]+)× as fast", out) > 1
+    assert "first call, compilation included:" in out
+
+
+def test_digits_save_their_loss_curve(tmp_path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    out = run(tmp_path, str(EXAMPLES / "digits.py"), "--quick")
+    assert "loss curve written to digits_loss.png" in out
+    assert (tmp_path / "digits_loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_digits_do_without_matplotlib(tmp_path) -> None:
+    pytest.importorskip("sklearn")
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('hidden')\n", encoding="utf-8")
+    out = run(tmp_path, str(EXAMPLES / "digits.py"), "--quick", PYTHONPATH=str(tmp_path))
+    assert "no loss curve: it needs matplotlib" in out
+    assert "held-out accuracy" in out
+
+
+@pytest.mark.parametrize("name", ["digits.py", "first_gradient.py"])
+def test_examples_can_be_dumped_and_timed(tmp_path, name: str) -> None:
+    path = str(EXAMPLES / name)
+    assert "# after fusion" in run(tmp_path, "-m", "tapeless", "dump", path)
+    assert "speed-up" in run(tmp_path, "-m", "tapeless", "time", path, "--seconds", "0.2")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The module examples/digits.py."""
+    namespace: dict[str, object] = {"__name__": "digits_example"}
+    source = (EXAMPLES / "digits.py").read_text(encoding="utf-8")
+    exec(compile(source, str(EXAMPLES / "digits.py"), "exec"), namespace)
+    return namespace
+
+
+@pytest.mark.parametrize("way", ["static", "dynamic"])
+def test_digits_step_equals_the_one_written_by_hand(digits, way: str) -> None:
+    step = digits["train_step"]
+    step = step if way == "static" else step.dynamic
+    ours, theirs = digits["example"](), digits["example"]()
+    for _ in range(5):
+        np.testing.assert_allclose(step(*ours), digits["numpy_step"](*theirs), rtol=1e-10)
+    for name in ours[0]:
+        np.testing.assert_allclose(ours[0][name], theirs[0][name], rtol=1e-8, atol=1e-12)
+    assert ours[1].step == 5
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON_BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def test_readme_has_python_to_run() -> None:
+    assert PYTHON_BLOCKS
+
+
+@pytest.mark.parametrize("number", range(len(PYTHON_BLOCKS)))
+def test_readme_code_runs(tmp_path, number: int) -> None:
+    path = tmp_path / f"readme_{number}.py"
+    path.write_text(PYTHON_BLOCKS[number], encoding="utf-8")
+    run(tmp_path, str(path))
+
+
+def test_readme_and_ci_install_and_test_alike() -> None:
+    commands = re.findall(r"^python -m venv .*$", README, re.MULTILINE)
+    assert len(commands) == 2
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    (install,) = re.findall(r"pip install -e '\S+'", commands[1])
+    assert install in ci
+    assert commands[1].endswith("&& pytest")
+    assert ci.rstrip().endswith("\npytest")
