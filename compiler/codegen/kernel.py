@@ -1,0 +1,268 @@
+"""From the loop language to one LLVM function per kernel.
+
+Every statement has a short method; arithmetic goes through the table in `elementwise.py`. A kernel
+returns 0, or 1 + the number of a failure site that was met.
+"""
+
+from __future__ import annotations
+
+from ...ir.types import BOOL, TensorType
+from ..lower.language import (
+    LANE,
+    Access,
+    Affine,
+    Check,
+    Compute,
+    IndexValue,
+    Kernel,
+    Literal,
+    Load,
+    Loop,
+    Statement,
+    Store,
+    Var,
+)
+from .assembly import Function, Module, Operand, vector_type
+from .elementwise import element_type, emit_elementwise, memory_type
+
+
+class KernelEmitter:
+    """Emits one kernel into `module` as the function `name`."""
+
+    def __init__(self, module: Module, name: str, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.types: tuple[TensorType, ...] = (*kernel.buffers, *kernel.scratch)
+        params = [("ptr", f"b{i}", "") for i in range(len(self.types))]
+        self.b: Function = module.function(name, "i64", params, linkage="internal")
+        self.vars: dict[Var, Operand] = {}
+        self.symbols: dict[str, Operand] = {}
+        self.failed: Operand | None = None
+
+    def emit(self) -> None:
+        """The whole function."""
+        b = self.b
+        if self.kernel.sites:
+            self.failed = b.alloca("i64", 1, 8)
+            b.store(b.const("i64", 0), self.failed, 8)
+        self._block(self.kernel.body)
+        b.ret(b.load("i64", self.failed, 8) if self.failed else b.const("i64", 0))
+
+    def _block(self, statements: tuple[Statement, ...] | list[Statement]) -> None:
+        for statement in statements:
+            match statement:
+                case Load():
+                    self.vars[statement.target] = self._load(statement)
+                case Store():
+                    self._store(statement)
+                case Compute():
+                    self.vars[statement.target] = self._compute(statement)
+                case Literal(target, value):
+                    type = vector_type(element_type(target.dtype), target.lanes)
+                    self.vars[target] = self.b.const(
+                        type, value.item() if hasattr(value, "item") else value
+                    )
+                case IndexValue():
+                    self.vars[statement.target] = self._index_value(statement)
+                case Check():
+                    self._check(statement)
+                case Loop():
+                    self._loop(statement)
+
+    # Indices
+
+    def _affine(self, at: Affine) -> Operand:
+        """The i64 value of the part that does not depend on the lane."""
+        b = self.b
+        total: Operand | None = None
+        for symbol, coefficient in at.terms:
+            if symbol == LANE:
+                continue
+            term = self.symbols[symbol]
+            if coefficient != 1:
+                term = b.mul(term, b.const("i64", coefficient))
+            total = term if total is None else b.add(total, term)
+        if total is None:
+            return b.const("i64", at.const)
+        return b.add(total, b.const("i64", at.const)) if at.const else total
+
+    def _lane_offsets(self, step: int, lanes: int) -> Operand:
+        return self.b.vector("i64", [step * lane for lane in range(lanes)])
+
+    def _index_value(self, statement: IndexValue) -> Operand:
+        base = self._affine(statement.at)
+        lanes = statement.target.lanes
+        if lanes == 1:
+            return base
+        offsets = self._lane_offsets(statement.at.coefficient(LANE), lanes)
+        return self.b.add(self.b.splat(base, lanes), offsets)
+
+    def _offset(self, access: Access, lanes: int) -> tuple[Operand, bool]:
+        """The element offset of an access, and whether it is one scalar for all lanes."""
+        b = self.b
+        total = self._affine(access.at)
+        vectors = [pair for pair in access.dynamic if pair[0].lanes > 1]
+        for var, stride in access.dynamic:
+            if var.lanes == 1:
+                total = b.add(total, b.mul(self.vars[var], b.const("i64", stride)))
+        step = access.at.coefficient(LANE)
+        if lanes == 1 or (step == 1 and not vectors):
+            return total, True
+        total = b.add(b.splat(total, lanes), self._lane_offsets(step, lanes))
+        for var, stride in vectors:
+            scaled = b.mul(self.vars[var], b.const(total.type, stride))
+            total = b.add(total, scaled)
+        return total, False
+
+    def _mask(self, lanes: int, active: int | None, guard: Var | None) -> Operand | None:
+        """Which lanes take part; None for all."""
+        b = self.b
+        mask: Operand | None = None
+        if active is not None:
+            mask = b.vector("i1", [lane < active for lane in range(lanes)])
+        if guard is not None:
+            condition = self.vars[guard]
+            condition = condition if condition.lanes == lanes else b.splat(condition, lanes)
+            mask = condition if mask is None else b.and_(mask, condition)
+        return mask
+
+    # Memory
+
+    def _load(self, statement: Load) -> Operand:
+        b, access = self.b, statement.access
+        dtype, lanes = statement.target.dtype, statement.target.lanes
+        memory = memory_type(dtype)
+        type = vector_type(memory, lanes)
+        offset, contiguous = self._offset(access, lanes)
+        pointer = b.gep(b.params[access.buffer], memory, offset)
+        mask = self._mask(lanes, statement.active, statement.guard)
+        align = dtype.itemsize
+        if contiguous and mask is None:
+            value = b.load(type, pointer, align)
+        elif contiguous:
+            assert mask is not None
+            value = b.masked_load(type, pointer, mask, align)
+        else:
+            every = mask if mask is not None else b.const(vector_type("i1", lanes), True)
+            value = b.gather(type, pointer, every, align)
+        if dtype == BOOL:
+            return b.icmp("ne", value, b.const(value.type, 0))
+        return value
+
+    def _store(self, statement: Store) -> None:
+        b, access = self.b, statement.access
+        value = self.vars[statement.value]
+        dtype = statement.value.dtype
+        if dtype == BOOL:
+            value = b.cast("zext", value, "i8")
+        lanes = statement.value.lanes
+        offset, contiguous = self._offset(access, lanes)
+        pointer = b.gep(b.params[access.buffer], memory_type(dtype), offset)
+        mask = self._mask(lanes, statement.active, None)
+        if not contiguous:
+            every = mask if mask is not None else b.const(vector_type("i1", lanes), True)
+            b.scatter(value, pointer, every, dtype.itemsize)
+        elif mask is None:
+            b.store(value, pointer, dtype.itemsize)
+        else:
+            b.masked_store(value, pointer, mask, dtype.itemsize)
+
+    # Arithmetic
+
+    def _compute(self, statement: Compute) -> Operand:
+        b, target = self.b, statement.target
+        args = tuple(self.vars[arg] for arg in statement.args)
+        match statement.op:
+            case "splat":
+                lanes = target.lanes
+                return b.splat(args[0], lanes)
+            case "keep_active":
+                mask = self._mask(target.lanes, statement.attrs["active"], None)
+                assert mask is not None
+                return b.select(mask, *args)
+            case "combine_lanes":
+                return self._combine_lanes(statement, args)
+        source = statement.args[-1 if statement.op == "select" else 0].dtype
+        return emit_elementwise(b, statement.op, args, source, target.dtype)
+
+    def _combine_lanes(self, statement: Compute, args: tuple[Operand, ...]) -> Operand:
+        dtype = statement.args[0].dtype
+        by = statement.attrs["by"]
+        if by not in ("argmax", "argmin"):
+            return self.b.reduce(
+                lambda x, y: emit_elementwise(self.b, by, (x, y), dtype, dtype), args[0]
+            )
+        value, position = args
+        while value.lanes > 1:
+            half = value.lanes // 2
+            low, high = range(half), range(half, 2 * half)
+            first = (self.b.shuffle(value, None, low), self.b.shuffle(position, None, low))
+            second = (self.b.shuffle(value, None, high), self.b.shuffle(position, None, high))
+            wins = self._second_wins(by, first, second, statement.args[0])
+            value = self.b.select(wins, second[0], first[0])
+            position = self.b.select(wins, second[1], first[1])
+        return position
+
+    def _second_wins(
+        self, by: str, x: tuple[Operand, Operand], y: tuple[Operand, Operand], var: Var
+    ) -> Operand:
+        """NaN above all, then the better value, then the smaller position."""
+        b, dtype = self.b, var.dtype
+        better = "gt" if by == "argmax" else "lt"
+        wins = emit_elementwise(b, better, (y[0], x[0]), dtype, BOOL)
+        equal = emit_elementwise(b, "eq", (y[0], x[0]), dtype, BOOL)
+        if dtype.kind == "f":
+            nan_x, nan_y = b.fcmp("uno", x[0], x[0]), b.fcmp("uno", y[0], y[0])
+            wins = b.or_(wins, b.and_(nan_y, b.xor(nan_x, b.const(nan_x.type, True))))
+            equal = b.or_(equal, b.and_(nan_x, nan_y))
+        return b.or_(wins, b.and_(equal, b.icmp("slt", y[1], x[1])))
+
+    # Control
+
+    def _check(self, statement: Check) -> None:
+        b = self.b
+        condition = self.vars[statement.condition]
+        mask = self._mask(condition.lanes, statement.active, None)
+        if mask is not None:
+            condition = b.and_(condition, mask)
+        if condition.lanes > 1:
+            condition = b.reduce("or", condition)
+        assert self.failed is not None
+        fail, go_on = b.block("fail"), b.block("ok")
+        b.cond_br(condition, fail, go_on)
+        b.place(fail)
+        b.store(b.const("i64", statement.site + 1), self.failed, 8)
+        b.br(go_on)
+        b.place(go_on)
+
+    def _loop(self, loop: Loop) -> None:
+        b = self.b
+        stop = self._affine(loop.stop.stop)
+        if loop.stop.limit is not None:
+            limit = b.const("i64", loop.stop.limit)
+            stop = b.intrinsic("llvm.smin", "i64", (stop, limit), ("i64",))
+        elif not loop.start.terms and not loop.stop.stop.terms:
+            if loop.start.const >= loop.stop.stop.const:
+                for link in loop.carried:
+                    self.vars[link.result] = self.vars[link.start]
+                return
+        start = self._affine(loop.start)
+        before, body, after = b.current, b.block(loop.index), b.block(f"{loop.index}.end")
+        b.br(body)
+        b.place(body)
+        counter = b.phi("i64", [(start, before)])
+        self.symbols[loop.index] = counter.value
+        carried = []
+        for link in loop.carried:
+            first = self.vars[link.start]
+            phi = b.phi(first.type, [(first, before)])
+            self.vars[link.target] = phi.value
+            carried.append(phi)
+        self._block(loop.body)
+        for phi, next_ in zip(carried, loop.yields, strict=True):
+            phi.add(self.vars[next_], b.current)
+        following = b.add(counter.value, b.const("i64", loop.step))
+        counter.add(following, b.current)
+        b.cond_br(b.icmp("slt", following, stop), body, after)
+        b.place(after)
+        for link, next_ in zip(loop.carried, loop.yields, strict=True):
+            self.vars[link.result] = self.vars[next_]

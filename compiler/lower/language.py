@@ -1,0 +1,262 @@
+"""The loop language: what a kernel does, down to vectors and addresses, but not yet LLVM.
+
+A `Kernel` takes buffers and runs a block of statements. Values (`Var`) are single-assignment,
+scalar or one vector of `lanes` elements. Addresses are affine in the loop indices (`Affine`), plus
+run-time terms where positions are data. Inside a vector statement, element `l` is meant for the
+symbol `lane` = l; an access is contiguous when its coefficient of `lane` is 1, a broadcast when it
+is 0, otherwise a gather. `active` limits a statement to the first lanes of the last, partial
+vector of a row. Loops carry their accumulators explicitly, so everything is SSA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from ...ir.location import Location
+from ...ir.types import DType, TensorType, dtype_name
+
+LANE = "lane"
+"""The index symbol that stands for the position inside a vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """`const + Σ coefficient × symbol` in elements; symbols are loop indices and `lane`."""
+
+    terms: tuple[tuple[str, int], ...] = ()
+    const: int = 0
+
+    def __add__(self, other: Affine | int) -> Affine:
+        if isinstance(other, int):
+            return Affine(self.terms, self.const + other)
+        merged = dict(self.terms)
+        for symbol, coefficient in other.terms:
+            merged[symbol] = merged.get(symbol, 0) + coefficient
+        kept = tuple(sorted((s, c) for s, c in merged.items() if c))
+        return Affine(kept, self.const + other.const)
+
+    def __mul__(self, factor: int) -> Affine:
+        if factor == 0:
+            return Affine()
+        return Affine(tuple((s, c * factor) for s, c in self.terms), self.const * factor)
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """The symbols that occur."""
+        return frozenset(symbol for symbol, _ in self.terms)
+
+    def coefficient(self, symbol: str) -> int:
+        """The factor of `symbol`, 0 if it does not occur."""
+        return dict(self.terms).get(symbol, 0)
+
+    def __str__(self) -> str:
+        parts = [s if c == 1 else f"{c}*{s}" for s, c in self.terms]
+        if self.const or not parts:
+            parts.append(str(self.const))
+        return " + ".join(parts)
+
+
+ORIGIN = Affine()
+"""The index 0."""
+
+
+def index(symbol: str) -> Affine:
+    """The affine expression that is just `symbol`."""
+    return Affine(((symbol, 1),))
+
+
+@dataclass(frozen=True, slots=True)
+class Var:
+    """A value inside a kernel: element type and number of lanes (1: scalar)."""
+
+    name: str
+    dtype: DType
+    lanes: int = 1
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def type_text(var: Var) -> str:
+    """`f32` or `f32x16`."""
+    return dtype_name(var.dtype) + (f"x{var.lanes}" if var.lanes > 1 else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A place in a buffer: affine part, and `stride × variable` terms found at run time."""
+
+    buffer: int
+    at: Affine
+    dynamic: tuple[tuple[Var, int], ...] = ()
+
+    def __str__(self) -> str:
+        extra = "".join(f" + {stride}*{var}" for var, stride in self.dynamic)
+        return f"b{self.buffer}[{self.at}{extra}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`target = buffer[…]`; lanes beyond `active` or where `guard` is false read as zero."""
+
+    target: Var
+    access: Access
+    active: int | None = None
+    guard: Var | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """`buffer[…] = value`, for the active lanes."""
+
+    access: Access
+    value: Var
+    active: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """`target = op(args)`: an elementwise op of the IR, or one of `splat`, `combine_lanes`, …"""
+
+    target: Var
+    op: str
+    args: tuple[Var, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """`target = value`, a compile-time constant (in every lane)."""
+
+    target: Var
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class IndexValue:
+    """`target = affine`, an i64 made from loop indices; a vector if it depends on `lane`."""
+
+    target: Var
+    at: Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Record failure `site` when `condition` holds in any active lane."""
+
+    condition: Var
+    site: int
+    active: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A value that a loop carries: `target` inside, starting from `start`; `result` after it."""
+
+    target: Var
+    start: Var
+    result: Var
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """min(`stop`, `limit`): the upper end of a loop; `limit` is absent for a plain loop."""
+
+    stop: Affine
+    limit: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.stop) if self.limit is None else f"min({self.stop}, {self.limit})"
+
+
+@dataclass(slots=True)
+class Loop:
+    """`for index in range(start, stop, step)`; `yields` are the next values of `carried`."""
+
+    index: str
+    start: Affine
+    stop: Bound
+    step: int
+    body: list[Statement]
+    carried: tuple[Carried, ...] = ()
+    yields: tuple[Var, ...] = ()
+    parallel: bool = False
+
+
+Statement: TypeAlias = Load | Store | Compute | Literal | IndexValue | Check | Loop
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A routine over `buffers` (the first `reads` are read, the others written, then scratch).
+
+    `sites` are the failures that `Check` statements can report; `origin` names where it came from.
+    """
+
+    kind: str
+    buffers: tuple[TensorType, ...]
+    reads: int
+    scratch: tuple[TensorType, ...]
+    body: tuple[Statement, ...]
+    sites: tuple[tuple[str, Location | None], ...] = ()
+
+
+def _suffix(active: int | None, guard: Var | None = None) -> str:
+    words = [f"  first {active}" if active is not None else "", f"  if {guard}" if guard else ""]
+    return "".join(words)
+
+
+def _attrs_text(attrs: Mapping[str, Any]) -> str:
+    if not attrs:
+        return ""
+    return "[" + ", ".join(f"{name}={value}" for name, value in sorted(attrs.items())) + "]"
+
+
+def _statement_lines(statement: Statement, indent: str) -> list[str]:
+    match statement:
+        case Load(target, access, active, guard):
+            text = f"{target}: {type_text(target)} = load {access}{_suffix(active, guard)}"
+        case Store(access, value, active):
+            text = f"store {access} = {value}{_suffix(active)}"
+        case Compute(target, op, args, attrs):
+            operands = " ".join(map(str, args))
+            text = f"{target}: {type_text(target)} = {op}{_attrs_text(attrs)} {operands}"
+        case Literal(target, value):
+            text = f"{target}: {type_text(target)} = {value}"
+        case IndexValue(target, at):
+            text = f"{target}: {type_text(target)} = index {at}"
+        case Check(condition, site, active):
+            text = f"fail {site} if {condition}{_suffix(active)}"
+        case Loop():
+            return _loop_lines(statement, indent)
+    return [indent + text]
+
+
+def _loop_lines(loop: Loop, indent: str) -> list[str]:
+    kind = "parallel for" if loop.parallel else "for"
+    carried = ", ".join(f"{c.target} = {c.start} -> {c.result}" for c in loop.carried)
+    head = f"{indent}{kind} {loop.index} in range({loop.start}, {loop.stop}, {loop.step})"
+    lines = [head + (f" carrying {carried}:" if carried else ":")]
+    for statement in loop.body:
+        lines.extend(_statement_lines(statement, indent + "  "))
+    if loop.yields:
+        lines.append(f"{indent}  yield {', '.join(map(str, loop.yields))}")
+    return lines
+
+
+def print_kernel(name: str, kernel: Kernel) -> str:
+    """The kernel as text: buffers with their types, then the statements."""
+    roles = ["in"] * kernel.reads + ["out"] * (len(kernel.buffers) - kernel.reads)
+    arguments = [
+        f"b{i}: {role} {type}"
+        for i, (role, type) in enumerate(zip(roles, kernel.buffers, strict=True))
+    ]
+    arguments += [
+        f"b{len(kernel.buffers) + i}: scratch {type}" for i, type in enumerate(kernel.scratch)
+    ]
+    lines = [f"kernel {name} {kernel.kind}({', '.join(arguments)}):"]
+    for statement in kernel.body:
+        lines.extend(_statement_lines(statement, "  "))
+    return "\n".join(lines)

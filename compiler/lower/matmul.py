@@ -1,0 +1,356 @@
+"""Matrix products: register-tiled micro-kernels with the elementwise epilogue on the tile.
+
+C[m, n] = Σ_k A[m, k] B[k, n]. A tile of C, `rows` × `vectors` registers, is kept while k runs
+innermost: per step one vector load of B for each of its columns of registers, one scalar of A
+broadcast for each of its rows (Goto & van de Geijn 2008, without packing). What the fused body does
+with the product is computed on the tile before it is stored. B is read along n, so an operand that
+is not contiguous along n is first copied into a panel of scratch memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ...ir.graph import Graph, Node
+from ...ir.ops.contraction import free_axes
+from ...ir.types import TensorType
+from ..target import Target
+from .builder import LoopBuilder
+from .language import LANE, Access, Affine, Kernel, Var, index
+from .pull import BodyReader, Position, buffer_access, row_major_strides
+
+_FMA_LATENCY = 4
+"""Cycles until an accumulator can be used again (Zen 4/5, Golden Cove: 4)."""
+
+
+_NO_AXIS = -1
+
+Step = Callable[[Affine, Affine, list[Var]], list[Var]]
+"""One step of k: offsets into A and B, the accumulators before it; gives those after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """One loop of the product: extent, and the step of each operand along it (0: absent)."""
+
+    extent: int
+    left: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Rows and vectors of accumulators kept in registers."""
+
+    rows: int
+    vectors: int
+
+
+def choose_tile(rows: int, vectors: int, target: Target) -> Tile:
+    """The tile with the lowest estimated cycles per step of k for the whole of C.
+
+    Two FMAs and two loads start per cycle; fewer accumulators than latency × 2 leave gaps.
+    """
+
+    def cycles(tile_rows: int, tile_vectors: int) -> float:
+        fma = tile_rows * tile_vectors / 2
+        loads = (tile_rows + tile_vectors) / 2
+        return max(fma, loads, _FMA_LATENCY) + 0.5
+
+    def total(tile: Tile) -> float:
+        result = 0.0
+        for width, columns in _pieces(vectors, tile.vectors):
+            for height, count in _pieces(rows, tile.rows):
+                result += columns * count * cycles(height, width)
+        return result
+
+    options = []
+    for width in range(1, min(4, vectors) + 1):
+        height = (target.vector_registers - width - 1) // width
+        options += [Tile(min(rows, h), width) for h in range(max(1, height - 4), height + 1)]
+    return min(options, key=lambda tile: (total(tile), -tile.rows))
+
+
+def _pieces(extent: int, size: int) -> Iterator[tuple[int, int]]:
+    """(size, how many): whole pieces, then the remainder."""
+    if extent // size:
+        yield size, extent // size
+    if extent % size:
+        yield extent % size, 1
+
+
+class MatmulLowering:
+    """Lowers one fused body of kind `dot`: the product, then elementwise nodes of its shape."""
+
+    def __init__(self, body: Graph, target: Target) -> None:
+        self.body = body
+        self.target = target
+        self.dot: Node = next(node for node in body.nodes if node.op.name == "dot")
+        self.type = self.dot.output.type
+        self._read_axes()
+        itemsize = max(value.type.dtype.itemsize for value in (*body.inputs, *body.outputs))
+        lanes = target.lanes(itemsize)
+        while lanes > 1 and lanes // 2 >= self.columns.extent:
+            lanes //= 2
+        self.lanes = lanes
+        self.builder = LoopBuilder(lanes)
+        self.reader = BodyReader(body, self.builder)
+        self.scratch: list[TensorType] = []
+        self._symbols = 0
+
+    def _read_axes(self) -> None:
+        x, y = self.dot.inputs
+        batch, contract = self.dot.attrs["batch"], self.dot.attrs["contract"]
+        left, right = row_major_strides(x.type.shape), row_major_strides(y.type.shape)
+        free_x = free_axes(x.type.rank, batch[0], contract[0])
+        free_y = free_axes(y.type.rank, batch[1], contract[1])
+        both = [_Axis(x.type.shape[a], left[a], right[b]) for a, b in zip(*batch, strict=True)]
+        rows = [_Axis(x.type.shape[a], left[a], 0) for a in free_x]
+        columns = [_Axis(y.type.shape[b], 0, right[b]) for b in free_y]
+        self.outer = [*both, *rows[:-1], *columns[:-1]]
+        # A vector operand has no free axis: a row or column of extent 1 stands in for it.
+        self.rows = rows[-1] if rows else _Axis(1, 0, 0)
+        self.columns = columns[-1] if columns else _Axis(1, 0, 0)
+        self.row_axis = len(both) + len(rows) - 1 if rows else _NO_AXIS
+        self.column_axis = self.type.rank - 1 if columns else _NO_AXIS
+        self.outer_axes = [
+            a for a in range(self.type.rank) if a not in (self.row_axis, self.column_axis)
+        ]
+        self.sums = _merge(
+            [_Axis(x.type.shape[a], left[a], right[b]) for a, b in zip(*contract, strict=True)]
+        )
+
+    def _symbol(self, letter: str) -> str:
+        self._symbols += 1
+        return f"{letter}{self._symbols - 1}"
+
+    def lower(self) -> Kernel:
+        """The kernel."""
+        if 0 not in self.type.shape:
+            self._walk(0, Affine(), Affine(), {})
+        return Kernel(
+            "dot",
+            tuple(value.type for value in (*self.body.inputs, *self.body.outputs)),
+            len(self.body.inputs),
+            tuple(self.scratch),
+            tuple(self.builder.statements),
+            tuple(self.builder.sites),
+        )
+
+    def _walk(self, depth: int, left: Affine, right: Affine, at: dict[int, Position]) -> None:
+        """Loops over batch and extra free axes; one matrix product inside."""
+        if depth == len(self.outer):
+            self._matrix(left, right, at)
+            return
+        axis = self.outer[depth]
+        symbol = self._symbol("i")
+        with self.builder.loop(symbol, 0, axis.extent):
+            step = index(symbol)
+            at = {**at, self.outer_axes[depth]: Position(step)}
+            self._walk(depth + 1, left + step * axis.left, right + step * axis.right, at)
+
+    def _matrix(self, left: Affine, right: Affine, at: dict[int, Position]) -> None:
+        panel = None
+        if self.columns.right != 1 and self.columns.extent > 1:
+            panel = self._pack(right)
+        vectors = -(-self.columns.extent // self.lanes)
+        tile = choose_tile(self.rows.extent, vectors, self.target)
+        done = 0
+        for width, count in _pieces(vectors, tile.vectors):
+            step = width * self.lanes
+            # The last piece may end in a partial vector; it is then emitted by itself.
+            ragged = (done + count * step) > self.columns.extent
+            whole = count - 1 if ragged else count
+            if whole:
+                self._column_tiles(left, right, at, panel, tile.rows, (done, whole, step, width))
+            if ragged:
+                start = Affine((), done + whole * step)
+                self._row_tiles(left, right, at, panel, tile.rows, start, width)
+            done += count * step
+
+    def _column_tiles(
+        self,
+        left: Affine,
+        right: Affine,
+        at: dict[int, Position],
+        panel: int | None,
+        rows: int,
+        columns: tuple[int, int, int, int],
+    ) -> None:
+        start, count, step, width = columns
+        if count == 1:
+            self._row_tiles(left, right, at, panel, rows, Affine((), start), width)
+            return
+        symbol = self._symbol("j")
+        with self.builder.loop(symbol, start, start + count * step, step):
+            self._row_tiles(left, right, at, panel, rows, index(symbol), width)
+
+    def _row_tiles(
+        self,
+        left: Affine,
+        right: Affine,
+        at: dict[int, Position],
+        panel: int | None,
+        rows: int,
+        column: Affine,
+        width: int,
+    ) -> None:
+        done = 0
+        for height, count in _pieces(self.rows.extent, rows):
+            if count == 1:
+                self._tile(left, right, at, panel, Affine((), done), column, Tile(height, width))
+            else:
+                symbol = self._symbol("i")
+                with self.builder.loop(symbol, done, done + count * height, height):
+                    tile = Tile(height, width)
+                    self._tile(left, right, at, panel, index(symbol), column, tile)
+            done += count * height
+
+    def _active(self, column: Affine, vector: int) -> int | None:
+        """Lanes of a vector that lie inside C; only constant columns can stick out."""
+        if column.terms:
+            return None
+        left = self.columns.extent - column.const - vector * self.lanes
+        return left if left < self.lanes else None
+
+    def _tile(
+        self,
+        left: Affine,
+        right: Affine,
+        at: dict[int, Position],
+        panel: int | None,
+        row: Affine,
+        column: Affine,
+        tile: Tile,
+    ) -> None:
+        b = self.builder
+        dtype = self.type.dtype
+        zero = b.literal(0, dtype)
+        start = [b.splat(zero) if self.lanes > 1 else zero] * (tile.rows * tile.vectors)
+
+        def step(at_left: Affine, at_right: Affine, sums: list[Var]) -> list[Var]:
+            columns = []
+            for v in range(tile.vectors):
+                b.active = self._active(column, v)
+                columns.append(self._load_right(at_right, panel, column + v * self.lanes))
+            b.active = None
+            result = []
+            for r in range(tile.rows):
+                place = at_left + (row + r) * self.rows.left
+                scalar = b.load(Access(self._buffer(0), place), dtype)
+                for v, value in enumerate(columns):
+                    args = [scalar, value, sums[r * tile.vectors + v]]
+                    result.append(b.compute("multiply_add", args, dtype))
+            return result
+
+        sums = self._sum(0, left, Affine() if panel is not None else right, start, step)
+        for r in range(tile.rows):
+            for v in range(tile.vectors):
+                self._finish(at, row + r, column + v * self.lanes, sums[r * tile.vectors + v], v)
+        b.active = None
+
+    def _sum(
+        self, depth: int, left: Affine, right: Affine, sums: list[Var], step: Step
+    ) -> list[Var]:
+        """The loops over the contracted axes, the accumulators carried through."""
+        if depth == len(self.sums):
+            return step(left, right, sums)
+        axis = self.sums[depth]
+        if axis.extent == 0:
+            return sums
+        symbol = self._symbol("k")
+        with self.builder.loop(symbol, 0, axis.extent, 1, sums) as frame:
+            k = index(symbol)
+            along = self._panel_step(depth) if self._packed else axis.right
+            frame.yields = self._sum(
+                depth + 1, left + k * axis.left, right + k * along, frame.values, step
+            )
+        return frame.results
+
+    def _buffer(self, operand: int) -> int:
+        return self.body.inputs.index(self.dot.inputs[operand])
+
+    def _load_right(self, at: Affine, panel: int | None, column: Affine) -> Var:
+        lane = index(LANE) if self.lanes > 1 else Affine()
+        if panel is None:
+            place = at + (column + lane) * (self.columns.right if self.columns.extent > 1 else 0)
+            return self.builder.load(Access(self._buffer(1), place), self.type.dtype)
+        return self.builder.load(Access(panel, at + column + lane), self.type.dtype)
+
+    def _finish(
+        self, at: dict[int, Position], row: Affine, column: Affine, sum_: Var, vector: int
+    ) -> None:
+        """The epilogue for one register of the tile."""
+        base = column + -vector * self.lanes
+        self.builder.active = self._active(base, vector)
+        lane = index(LANE) if self.lanes > 1 else Affine()
+        place = {**at, self.row_axis: Position(row), self.column_axis: Position(column + lane)}
+        position = tuple(place[axis] for axis in range(self.type.rank))
+        self.reader.forget()
+        self.reader.leaves[self.dot.output] = lambda index, guard: sum_
+        for number, output in enumerate(self.body.outputs, len(self.body.inputs)):
+            value = self.reader.read(output, position)
+            self.builder.store(buffer_access(number, output.type, position), value)
+
+    # Packing
+
+    _packed = False
+
+    def _panel_step(self, depth: int) -> int:
+        """Elements of the panel from one index of a contracted axis to the next."""
+        step = self.columns.extent
+        for axis in self.sums[depth + 1 :]:
+            step *= axis.extent
+        return step
+
+    def _pack(self, right: Affine) -> int:
+        """Copy B into a panel that is contiguous along n; returns the panel's buffer number."""
+        self._packed = True
+        number = len(self.body.inputs) + len(self.body.outputs)
+        if not self.scratch:
+            shape = (*(axis.extent for axis in self.sums), self.columns.extent)
+            self.scratch.append(TensorType(self.type.dtype, shape))
+        self._pack_axis(0, right, Affine(), number)
+        return number
+
+    def _pack_axis(self, depth: int, source: Affine, panel: Affine, number: int) -> None:
+        b = self.builder
+        if depth < len(self.sums):
+            axis = self.sums[depth]
+            symbol = self._symbol("p")
+            if axis.extent:
+                with b.loop(symbol, 0, axis.extent):
+                    k = index(symbol)
+                    to = panel + k * self._panel_step(depth)
+                    self._pack_axis(depth + 1, source + k * axis.right, to, number)
+            return
+        lane = index(LANE) if self.lanes > 1 else Affine()
+        extent, lanes = self.columns.extent, self.lanes
+
+        def copy(column: Affine) -> None:
+            place = Access(self._buffer(1), source + column * self.columns.right)
+            b.store(Access(number, panel + column), b.load(place, self.type.dtype))
+
+        whole = extent - extent % lanes
+        if whole:
+            symbol = self._symbol("j")
+            with b.loop(symbol, 0, whole, lanes):
+                copy(index(symbol) + lane)
+        if extent % lanes:
+            b.active = extent % lanes
+            copy(lane + whole)
+            b.active = None
+
+
+def _merge(axes: list[_Axis]) -> list[_Axis]:
+    """Contracted axes that both operands walk as one become one."""
+    merged: list[_Axis] = []
+    for axis in axes:
+        if merged:
+            last = merged[-1]
+            if last.left == axis.left * axis.extent and last.right == axis.right * axis.extent:
+                merged[-1] = _Axis(last.extent * axis.extent, axis.left, axis.right)
+                continue
+        merged.append(axis)
+    return merged

@@ -1,0 +1,11 @@
+"""Fusion: which nodes become one kernel.
+
+`groups.py` keeps the groups and the dependence between them, `admission.py` says whether a node
+may join a group, `fuse.py` walks the graph and builds the `fused` nodes, `overwrite.py` what
+those may overwrite.
+"""
+
+from .fuse import fuse_kernels
+from .overwrite import reads_only_at_index
+
+__all__ = ["fuse_kernels", "reads_only_at_index"]

@@ -1,0 +1,184 @@
+"""The fusion pass: one walk over the nodes, each joining a producer's or a sibling's group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ....ir.graph import Graph, GraphBuilder, Node, Value
+from ....ir.ops import Family, structure
+from ...space import is_unit_reshape
+from .admission import admit, is_fusible, is_inline, own_space
+from .groups import Group, Groups
+
+_SIBLINGS_TRIED = 4
+"""How many groups that read the same operand are asked, most recent first."""
+
+
+class _Fuser:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.producers = graph.producers()
+        self.groups = Groups()
+        self.readers: dict[Value, list[Group]] = {}
+        self.kept = self._materialized()
+
+    def _materialized(self) -> set[Value]:
+        """Values of inline nodes that someone needs in memory: not every reader is a kernel."""
+        wanted = set(self.graph.outputs)
+        for node in reversed(self.graph.nodes):
+            shows_memory = is_unit_reshape(node) and node.output in wanted
+            if not is_fusible(node) or shows_memory:
+                wanted.update(node.inputs)
+        return wanted
+
+    def bases(self, node: Node) -> Iterable[Value]:
+        """The values that `node` reads once inline views are looked through."""
+        pending = list(node.inputs)
+        seen: set[Value] = set()
+        while pending:
+            value = pending.pop()
+            if value in seen:
+                continue
+            seen.add(value)
+            producer = self.producers.get(value)
+            if producer is not None and is_inline(producer) and value not in self.groups.of:
+                pending.extend(producer.inputs)
+            else:
+                yield value
+
+    def place(self, node: Node) -> None:
+        """Put `node` into the best group that admits it, or into a new one."""
+        bases = sorted(self.bases(node), key=self._age)
+        needed = {g.number: g for v in bases if (g := self.groups.of.get(v)) is not None}
+        candidates = [needed[number] for number in sorted(needed, reverse=True)]
+        if is_fusible(node):
+            for group in [*candidates, *self._siblings(bases, needed)]:
+                alignment = admit(node, group, self.producers)
+                if alignment is not None and self.groups.may_join(group, needed.values()):
+                    self._join(group, node, alignment, bases, needed.values())
+                    return
+        kind, space, alignment = own_space(node)
+        self._join(self.groups.create(kind, space), node, alignment, bases, needed.values())
+
+    def _age(self, value: Value) -> int:
+        group = self.groups.of.get(value)
+        return -1 if group is None else group.number
+
+    def _siblings(self, bases: list[Value], needed: dict[int, Group]) -> list[Group]:
+        found: dict[int, Group] = {}
+        for value in bases:
+            for group in self.readers.get(value, ())[-_SIBLINGS_TRIED:]:
+                if group.number not in needed:
+                    found[group.number] = group
+        return [found[number] for number in sorted(found, reverse=True)]
+
+    def _join(
+        self,
+        group: Group,
+        node: Node,
+        alignment: tuple[int | None, ...],
+        bases: list[Value],
+        needed: Iterable[Group],
+    ) -> None:
+        self.groups.join(group, node, alignment, needed)
+        if node.op.family is Family.REDUCTION and group.kind == "map":
+            group.kind = "rows"
+            group.space.reduced = frozenset(range(len(group.space.extents))) - set(alignment)
+        for value in bases:
+            readers = self.readers.setdefault(value, [])
+            if not readers or readers[-1] is not group:
+                readers.append(group)
+
+    def run(self) -> Graph:
+        for node in self.graph.nodes:
+            if node.op.name == "reshape" and not (
+                is_unit_reshape(node) and node.output not in self.kept
+            ):
+                self._place_alias(node)
+            elif node.op.name == "constant" and (not is_inline(node) or node.output in self.kept):
+                self._place_alias(node)
+            elif not is_inline(node) or node.output in self.kept:
+                self.place(node)
+        return self._build()
+
+    def _place_alias(self, node: Node) -> None:
+        """Reshapes of memory and array constants stay nodes of their own: no kernel at all."""
+        bases = list(node.inputs)
+        needed = [g for v in self.bases(node) if (g := self.groups.of.get(v)) is not None]
+        _, space, alignment = own_space(node)
+        self._join(self.groups.create("alias", space), node, alignment, bases, needed)
+
+    def _build(self) -> Graph:
+        builder = GraphBuilder(self.graph.name)
+        builder.inputs = list(self.graph.inputs)
+        env: dict[Value, Value] = {value: value for value in self.graph.inputs}
+        order = self.groups.in_order()
+        escaping = self._escaping(order)
+        for group in order:
+            if group.kind == "alias":
+                (node,) = group.nodes
+                outputs = builder.copy_node(node, [env[value] for value in node.inputs])
+                env.update(zip(node.outputs, outputs, strict=True))
+                continue
+            body, inputs, outputs = self._body(group, escaping)
+            first = group.nodes[0]
+            results = builder.emit(
+                structure.fused,
+                [env[value] for value in inputs],
+                {"graph": body, "kind": group.kind},
+                loc=first.loc,
+                phase=first.phase,
+            )
+            env.update(zip(outputs, results, strict=True))
+        return builder.build(env[value] for value in self.graph.outputs)
+
+    def _escaping(self, order: list[Group]) -> set[Value]:
+        """Values that another group or the caller reads."""
+        escaping = set(self.graph.outputs)
+        for group in order:
+            for node in group.nodes:
+                for value in self.bases(node):
+                    if self.groups.of.get(value) is not group:
+                        escaping.add(value)
+        return escaping
+
+    def _body(self, group: Group, escaping: set[Value]) -> tuple[Graph, list[Value], list[Value]]:
+        """The group as a graph, with the inline nodes it reads copied in."""
+        body = GraphBuilder(group.kind)
+        env: dict[Value, Value] = {}
+        inputs: list[Value] = []
+
+        def fetch(root: Value) -> Value:
+            pending = [root]
+            while pending:
+                value = pending[-1]
+                if value in env:
+                    pending.pop()
+                    continue
+                producer = self.producers.get(value)
+                inline = producer is not None and is_inline(producer)
+                if producer is None or not inline or value in self.groups.of:
+                    inputs.append(value)
+                    env[value] = body.input(value.type, value.name)
+                    continue
+                missing = [operand for operand in producer.inputs if operand not in env]
+                if missing:
+                    pending.extend(missing)
+                    continue
+                copies = body.copy_node(producer, [env[v] for v in producer.inputs])
+                env.update(zip(producer.outputs, copies, strict=True))
+            return env[root]
+
+        for node in group.nodes:
+            copies = body.copy_node(node, [fetch(value) for value in node.inputs])
+            env.update(zip(node.outputs, copies, strict=True))
+        outputs = [v for node in group.nodes for v in node.outputs if v in escaping]
+        return body.build(env[value] for value in outputs), inputs, outputs
+
+
+def fuse_kernels(graph: Graph) -> Graph:
+    """Requires: a flat graph without transformation nodes.
+
+    Ensures: only `fused`, `reshape` and `constant` nodes remain; each fused body is one kernel.
+    """
+    return _Fuser(graph).run()

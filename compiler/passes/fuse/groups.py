@@ -1,0 +1,81 @@
+"""The groups being formed, and which group depends on which.
+
+Ancestors and descendants are kept as bit sets (Python integers), so that the question "would this
+join close a cycle?" is one shift, and ten thousand nodes take well under a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ....ir.graph import Node, Value
+from ...space import Alignment, Space
+
+
+@dataclass(slots=True)
+class Group:
+    """Nodes that will be one kernel; `kind` is `map`, `rows`, `dot` or the name of a lone op."""
+
+    number: int
+    kind: str
+    space: Space
+    nodes: list[Node] = field(default_factory=list)
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+class Groups:
+    """All groups in order of creation; `of` finds the group that computes a value."""
+
+    def __init__(self) -> None:
+        self.all: list[Group] = []
+        self.of: dict[Value, Group] = {}
+        self._ancestors: list[int] = []
+        self._descendants: list[int] = []
+
+    def create(self, kind: str, space: Space) -> Group:
+        """A new, empty group."""
+        group = Group(len(self.all), kind, space)
+        self.all.append(group)
+        self._ancestors.append(0)
+        self._descendants.append(0)
+        return group
+
+    def may_join(self, group: Group, dependencies: Iterable[Group]) -> bool:
+        """Whether a node that needs `dependencies` can join `group` without closing a cycle."""
+        bit = 1 << group.number
+        return not any(
+            self._ancestors[other.number] & bit for other in dependencies if other is not group
+        )
+
+    def join(
+        self, group: Group, node: Node, alignment: Alignment, dependencies: Iterable[Group]
+    ) -> None:
+        """Add `node` to `group` and record the new dependences, transitively."""
+        group.nodes.append(node)
+        for value in node.outputs:
+            group.space.alignment[value] = alignment
+            self.of[value] = group
+        above = 0
+        for other in dependencies:
+            if other is not group:
+                above |= self._ancestors[other.number] | 1 << other.number
+        above &= ~self._ancestors[group.number]
+        if not above:
+            return
+        below = self._descendants[group.number] | 1 << group.number
+        for number in _bits(below):
+            self._ancestors[number] |= above
+        for number in _bits(above):
+            self._descendants[number] |= below
+
+    def in_order(self) -> list[Group]:
+        """The groups, each after all that it depends on; ties by order of creation."""
+        # A group has strictly more ancestors than any of its ancestors.
+        return sorted(self.all, key=lambda g: (self._ancestors[g.number].bit_count(), g.number))

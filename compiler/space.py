@@ -1,0 +1,166 @@
+"""Iteration spaces: how the values inside a kernel line up with its loops.
+
+A kernel runs over a *space*, a tuple of extents; some of its axes may be *reduced*. A value of the
+body is *aligned* when each of its axes is one axis of the space (or has extent 1). Fusion admits
+only aligned values; lowering reads the loops off the alignment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..ir.graph import Graph, Node, Value
+from ..ir.ops import Family
+from ..ir.types import Shape
+
+Alignment = tuple[int | None, ...]
+"""For each axis of a value, the axis of the space that it runs along; None for extent 1."""
+
+
+def reduced_axes(node: Node) -> tuple[int, ...]:
+    """The operand axes that a reduction or arg-reduction folds away."""
+    if node.op.name in ("argmax", "argmin"):
+        return (node.attrs["axis"],)
+    axes: tuple[int, ...] = node.attrs["axes"]
+    return axes
+
+
+@dataclass(slots=True)
+class Space:
+    """Extents, the reduced axes among them, and the alignment of every aligned value."""
+
+    extents: Shape
+    reduced: frozenset[int]
+    alignment: dict[Value, Alignment] = field(default_factory=dict)
+
+    @property
+    def outer(self) -> tuple[int, ...]:
+        """The axes that are not reduced, in order."""
+        return tuple(a for a in range(len(self.extents)) if a not in self.reduced)
+
+    @property
+    def inner(self) -> tuple[int, ...]:
+        """The reduced axes, in order."""
+        return tuple(sorted(self.reduced))
+
+    def is_full(self, alignment: Alignment) -> bool:
+        """Whether a value so aligned has one element per point of the space."""
+        wide = {a for a, extent in enumerate(self.extents) if extent != 1}
+        return wide <= {a for a in alignment if a is not None}
+
+    def is_outer(self, alignment: Alignment) -> bool:
+        """Whether a value so aligned does not vary along reduced axes."""
+        return not any(a in self.reduced for a in alignment if a is not None)
+
+
+def identity(shape: Sequence[int]) -> Alignment:
+    """The alignment of a value that has exactly the axes of the space."""
+    return tuple(range(len(shape)))
+
+
+def _through_broadcast(node: Node, operand: Alignment, space: Space) -> Alignment | None:
+    """New axes must be the axes of the space that the operand lacks, in order."""
+    shape, axes = node.attrs["shape"], node.attrs["axes"]
+    missing = [a for a in range(len(space.extents)) if a not in operand]
+    result: list[int | None] = [None] * len(shape)
+    for axis, along in zip(axes, operand, strict=True):
+        result[axis] = along
+    fresh = [axis for axis in range(len(shape)) if axis not in axes and shape[axis] != 1]
+    wide = [a for a in missing if space.extents[a] != 1]
+    if [shape[axis] for axis in fresh] != [space.extents[a] for a in wide]:
+        return None
+    for axis, along in zip(fresh, wide, strict=True):
+        result[axis] = along
+    return tuple(result)
+
+
+def _through_reshape(node: Node, operand: Alignment, space: Space) -> Alignment | None:
+    source, target = node.inputs[0].type.shape, node.output.type.shape
+    if not is_unit_reshape(node):
+        return None
+    wide = iter([a for a, extent in zip(operand, source, strict=True) if extent != 1])
+    return tuple(next(wide) if extent != 1 else None for extent in target)
+
+
+def is_unit_reshape(node: Node) -> bool:
+    """A reshape that only inserts or drops axes of extent 1."""
+    if node.op.name != "reshape":
+        return False
+    source, target = node.inputs[0].type.shape, node.output.type.shape
+    return [n for n in source if n != 1] == [n for n in target if n != 1]
+
+
+def _through_transpose(node: Node, operand: Alignment, space: Space) -> Alignment | None:
+    return tuple(operand[axis] for axis in node.attrs["axes"])
+
+
+_FORWARD: dict[str, Callable[[Node, Alignment, Space], Alignment | None]] = {
+    "broadcast": _through_broadcast,
+    "reshape": _through_reshape,
+    "transpose": _through_transpose,
+}
+"""Alignment of a view's result from that of its operand."""
+
+
+def through_view(node: Node, operand: Alignment, space: Space) -> Alignment | None:
+    """Alignment of the result of a view, or None when it is not aligned."""
+    rule = _FORWARD.get(node.op.name)
+    return rule(node, operand, space) if rule is not None else None
+
+
+def after_reduction(node: Node, operand: Alignment) -> Alignment:
+    """Alignment of the result of a reduction."""
+    axes = reduced_axes(node)
+    return tuple(along for axis, along in enumerate(operand) if axis not in axes)
+
+
+def _known_result(node: Node, space: Space) -> Alignment | None:
+    """The alignment of a node's result from its operands, where that is possible."""
+    known = [space.alignment.get(value) for value in node.inputs]
+    if node.op.family is Family.ELEMENTWISE:
+        return next((alignment for alignment in known if alignment is not None), None)
+    if not known or known[0] is None:
+        return None
+    if node.op.family is Family.REDUCTION:
+        return after_reduction(node, known[0])
+    return through_view(node, known[0], space)
+
+
+def _known_operands(node: Node, result: Alignment) -> Iterable[tuple[Value, Alignment]]:
+    """The alignments of a node's operands from its result, where that is possible."""
+    if node.op.family is Family.ELEMENTWISE:
+        return [(value, result) for value in node.inputs]
+    if node.op.name == "broadcast":
+        return [(node.inputs[0], tuple(result[axis] for axis in node.attrs["axes"]))]
+    if node.op.name == "transpose":
+        axes = node.attrs["axes"]
+        return [(node.inputs[0], tuple(result[axes.index(a)] for a in range(len(axes))))]
+    return []
+
+
+def derive(body: Graph) -> Space:
+    """The space of a fused body: from its first reduction, else from its first output.
+
+    Alignments are propagated along the nodes, forwards and backwards, until nothing is new.
+    """
+    reductions = [node for node in body.nodes if node.op.family is Family.REDUCTION]
+    if reductions:
+        root = reductions[0].inputs[0]
+        reduced = frozenset(reduced_axes(reductions[0]))
+    else:
+        root, reduced = body.outputs[0], frozenset()
+    space = Space(root.type.shape, reduced, {root: identity(root.type.shape)})
+    count = 0
+    while count != len(space.alignment):
+        count = len(space.alignment)
+        for node in body.nodes:
+            result = _known_result(node, space)
+            if result is not None:
+                space.alignment.setdefault(node.output, result)
+        for node in reversed(body.nodes):
+            found = space.alignment.get(node.output)
+            if found is not None:
+                for value, alignment in _known_operands(node, found):
+                    space.alignment.setdefault(value, alignment)
+    return space

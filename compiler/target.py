@@ -1,0 +1,114 @@
+"""The machine that code is generated for, as one value passed down; nothing asks the host itself.
+
+`TAPELESS_TARGET` narrows the features (`avx2`, `sse2`), so that every path can be run on one
+machine. Vector widths and register counts follow from the features by the table below.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from functools import cache
+
+import llvmlite.binding as llvm
+
+from ..ir.errors import ArgumentError
+
+_LEVELS: dict[str, tuple[str, int, int]] = {
+    # name: (the feature that gives it, vector bytes, vector registers)
+    "avx512": ("avx512f", 64, 32),
+    "avx2": ("avx2", 32, 16),
+    "sse2": ("sse2", 16, 16),
+    "neon": ("neon", 16, 32),
+}
+"""Instruction-set levels, widest first."""
+
+_NARROWER: dict[str, tuple[str, ...]] = {
+    "avx512": (),
+    "avx2": ("avx512", "evex512", "avx10"),
+    "sse2": ("avx", "fma", "f16c", "vaes", "vpclmulqdq", "evex512", "xop", "gfni"),
+}
+"""Prefixes of the features that each level gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Triple, CPU and features for LLVM, and what the lowering's choices depend on.
+
+    `vector_bytes` is the width of a vector register, `vector_registers` their number;
+    `l1_bytes` and `l2_bytes` are per core and only steer blocking, never results' correctness.
+    """
+
+    triple: str
+    cpu: str
+    features: str
+    level: str
+    vector_bytes: int
+    vector_registers: int
+    l1_bytes: int = 32 << 10
+    l2_bytes: int = 1 << 20
+
+    def lanes(self, itemsize: int) -> int:
+        """How many elements of `itemsize` bytes fill a vector register."""
+        return max(1, self.vector_bytes // max(1, itemsize))
+
+    @property
+    def has_fma(self) -> bool:
+        """Whether a fused multiply-add is one instruction."""
+        return self.level in ("avx512", "neon") or "+fma" in self.features.split(",")
+
+    def machine(self) -> llvm.TargetMachine:
+        """The LLVM target machine that emits object code for this target."""
+        return _machine(self.triple, self.cpu, self.features)
+
+    def assembly(self, text: str) -> str:
+        """The assembly that LLVM text becomes on this target."""
+        return str(self.machine().emit_assembly(llvm.parse_assembly(text)))
+
+
+@cache
+def _initialize() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@cache
+def _machine(triple: str, cpu: str, features: str) -> llvm.TargetMachine:
+    _initialize()
+    return llvm.Target.from_triple(triple).create_target_machine(
+        cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small"
+    )
+
+
+def _level(features: str) -> tuple[str, int, int]:
+    enabled = set(features.split(","))
+    for name, (feature, width, registers) in _LEVELS.items():
+        if f"+{feature}" in enabled:
+            return name, width, registers
+    return "scalar", 16, 16
+
+
+@cache
+def host_target() -> Target:
+    """This process's machine, narrowed by `TAPELESS_TARGET` if that is set."""
+    features = llvm.get_host_cpu_features().flatten()
+    target = Target(
+        llvm.get_process_triple(), llvm.get_host_cpu_name(), features, *_level(features)
+    )
+    wanted = os.environ.get("TAPELESS_TARGET", "")
+    return narrowed(target, wanted) if wanted else target
+
+
+def narrowed(target: Target, level: str) -> Target:
+    """`target` restricted to the instructions of `level`: avx512, avx2 or sse2."""
+    if level not in _NARROWER:
+        raise ArgumentError(f"TAPELESS_TARGET is one of {', '.join(_NARROWER)}", given=repr(level))
+    kept = [
+        f"-{name[1:]}" if name[1:].startswith(_NARROWER[level]) else name
+        for name in target.features.split(",")
+    ]
+    features = ",".join(kept)
+    name, width, registers = _level(features)
+    return replace(
+        target, features=features, level=name, vector_bytes=width, vector_registers=registers
+    )
