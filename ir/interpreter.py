@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentError, GraphError, OutOfBoundsError
+from .errors import ArgumentError, DomainError, GraphError, OutOfBoundsError, TapelessError
 from .graph import Graph, Node, Value
 from .types import TensorType
 
@@ -22,8 +22,8 @@ def interpret(graph: Graph, arrays: Sequence[Array]) -> tuple[Array, ...]:
 
     The results are fresh contiguous arrays of exactly the recorded types; the arguments are not
     changed. No floating-point warnings are given. Raises `ArgumentError` for arguments of other
-    types, `OutOfBoundsError` for an index outside its axis, NumPy's `ValueError` for a negative
-    integer power, and `GraphError` for a graph whose transformations are not yet expanded.
+    types, `OutOfBoundsError` for an index outside its axis, `DomainError` for a negative integer
+    power, and `GraphError` for a graph whose transformations are not yet expanded.
     """
     _check_arguments(graph, arrays)
     with np.errstate(all="ignore"):
@@ -92,13 +92,21 @@ def _apply_reference(node: Node, arrays: Sequence[Array]) -> list[Array]:
     assert node.op.reference is not None
     try:
         results = node.op.reference(*arrays, **node.attrs)
-    except IndexError as error:
-        raise OutOfBoundsError(
-            f"{node.op.name} needs indices within their axes", given=str(error), loc=node.loc
-        ) from None
+    except tuple(_FAILURES) as error:
+        if not node.op.fails:
+            raise
+        requirement = f"{node.op.name} needs operands for which it is defined"
+        raise _FAILURES[type(error)](requirement, given=str(error), loc=node.loc) from None
     if not isinstance(results, tuple):
         results = (results,)
     return [np.asarray(result) for result in results]
+
+
+_FAILURES: Mapping[type[Exception], type[TapelessError]] = {
+    IndexError: OutOfBoundsError,
+    ValueError: DomainError,
+}
+"""What NumPy raises in a reference that can fail, and what becomes of it."""
 
 
 def _check_result(node: Node, type: TensorType, array: Array) -> None:

@@ -10,6 +10,7 @@ from tapeless.ir.graph import Graph, GraphBuilder, Value
 from tapeless.ir.ops import OPS
 from tapeless.ir.types import is_float, type_of
 
+from .agreement import any_zero, exact
 from .op_record import Record, Sample
 from .op_records_elementwise import ELEMENTWISE
 from .op_records_indexing import INDEXING
@@ -35,6 +36,15 @@ GROUPS: list[tuple[str, str]] = [
     (record.op, dtype) for record in RECORDS.values() for dtype in record.dtypes
 ]
 """Every pair of an op and an element type that its record has samples for."""
+
+
+EITHER_ZERO = frozenset(name for name, record in RECORDS.items() if record.agreement is any_zero)
+"""Ops that may give 0.0 or -0.0 where both are right."""
+
+ROUNDED = frozenset(
+    name for name, record in RECORDS.items() if record.agreement not in (exact, any_zero)
+)
+"""Ops whose floating results may be rounded in more than one way."""
 
 
 def op_graph(name: str, sample: Sample) -> Graph:

@@ -7,7 +7,7 @@ import weakref
 
 import numpy as np
 import pytest
-from tapeless.ir.errors import ArgumentError, GraphError, OutOfBoundsError
+from tapeless.ir.errors import ArgumentError, DomainError, GraphError, OutOfBoundsError
 from tapeless.ir.graph import GraphBuilder, Node, Value
 from tapeless.ir.interpreter import interpret, run_node
 from tapeless.ir.ops import OPS
@@ -112,8 +112,22 @@ graph g(x: f64[3], i: i64[2]) {
 }
 """
     np.testing.assert_array_equal(run(text, np.arange(3.0), np.array([-3, 2]))[0], [0, 2])
-    with pytest.raises(OutOfBoundsError, match=r"^model.py:5: gather needs indices within"):
+    with pytest.raises(
+        OutOfBoundsError, match=r"^model.py:5: gather needs operands .*: index 3 is"
+    ):
         run(text, np.arange(3.0), np.array([0, 3]))
+
+
+def test_a_negative_integer_power_names_the_line() -> None:
+    text = """\
+graph g(x: i64[2], y: i64[2]) {
+  z: i64[2] = pow x y  # model.py:6
+  return z
+}
+"""
+    np.testing.assert_array_equal(run(text, np.array([2, 3]), np.array([3, 0]))[0], [8, 1])
+    with pytest.raises(DomainError, match=r"^model.py:6: pow needs operands .*negative integer"):
+        run(text, np.array([2, 3]), np.array([1, -1]))
 
 
 def test_floating_point_gives_no_warnings() -> None:
