@@ -71,48 +71,43 @@ class SubGraph:
 
 
 def trace_subgraph(
-    parent: GraphTrace,
+    child: GraphTrace,
     fn: Callable[..., Any],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
+    leaves: Sequence[Any],
+    tree: TreeDef,
     *,
     batched: Sequence[bool] | None = None,
 ) -> SubGraph:
-    """Run `fn` on inputs of a new graph that stand for the leaves of `args` and `kwargs`.
+    """Run `fn(*args, **kwargs)` in the new trace `child`; `tree` and `leaves` are those of
+    `(args, kwargs)` in the trace around it.
 
     Leaves that are arrays, NumPy scalars, traced, or Python floats become inputs; Python integers
     and other objects are passed as they are. With `batched`, the inputs of the leaves so marked
     lack the leading axis that the operands have.
     """
-    leaves, tree = flatten((tuple(args), dict(kwargs)))
-    child = parent.child(getattr(fn, "__name__", type(fn).__name__))
-    in_leaves: list[Any] = []
+    marks = batched if batched is not None else [False] * len(leaves)
+    in_leaves = [lift(leaf) if _is_operand(leaf) else leaf for leaf in leaves]
     inner: list[Any] = []
     positions: list[int | None] = []
-    for index, leaf in enumerate(leaves):
-        if not _is_operand(leaf):
-            in_leaves.append(leaf)
-            inner.append(leaf)
-            positions.append(None)
-            continue
-        outer = lift(leaf)
-        type = outer.type
-        if batched is not None and batched[index]:
-            type = type.with_shape(type.shape[1:])
-        positions.append(len(child.arrays))
-        in_leaves.append(outer)
-        inner.append(
-            child.add_input(
-                type, outer, kind=outer.kind, origin=outer.origin, contiguous=outer.contiguous
-            )
-        )
-    new_args, new_kwargs = tree.unflatten(inner)
+    for outer, mapped in zip(in_leaves, marks, strict=True):
+        traced = isinstance(outer, TracedArray)
+        positions.append(len(child.arrays) if traced else None)
+        inner.append(_inner_input(child, outer, mapped) if traced else outer)
+    args, kwargs = tree.unflatten(inner)
     try:
         with activate(child):
-            result = fn(*new_args, **new_kwargs)
-            return _close(parent, child, result, tuple(in_leaves), tuple(positions))
+            result = fn(*args, **kwargs)
+            return _close(child, result, tuple(in_leaves), tuple(positions))
     finally:
         child.finished = True
+
+
+def _inner_input(child: GraphTrace, outer: TracedArray, mapped: bool) -> TracedArray:
+    type, kind = outer.type, outer.kind
+    if mapped:
+        type = type.with_shape(type.shape[1:])
+        kind = Kind.ARRAY if type.shape else Kind.SCALAR
+    return child.add_input(type, outer, kind=kind, origin=outer.origin, contiguous=outer.contiguous)
 
 
 def _is_operand(leaf: Any) -> bool:
@@ -120,7 +115,6 @@ def _is_operand(leaf: Any) -> bool:
 
 
 def _close(
-    parent: GraphTrace,
     child: GraphTrace,
     result: Any,
     in_leaves: tuple[Any, ...],
@@ -141,8 +135,7 @@ def _close(
         updates.append((position, len(outputs)))
         outputs.append(child.arrays[position].value)
     operands = tuple(child.sources)
-    with activate(parent):
-        handles = tuple(operand.value for operand in operands)
+    handles = tuple(operand.value for operand in operands)
     return SubGraph(
         child.builder.build(outputs),
         operands,
@@ -215,7 +208,7 @@ class GraphRecorded:
             if cotangent is not None:
                 assert position is not None, "cotangents belong to arrays"
                 seeded.append(position)
-                seeds.append(_fit(cotangent, sub.graph.outputs[position].type).value)
+                seeds.append(fit(cotangent, sub.graph.outputs[position].type).value)
         inputs = [self._input(leaf) for leaf in wrt]
         results = self._emit(vjp, seeds, graph=sub.graph, wrt=tuple(inputs), seeded=tuple(seeded))
         return [
@@ -228,7 +221,7 @@ class GraphRecorded:
         sub = self._sub
         inputs = {self._input(leaf): tangent for leaf, tangent in tangents.items()}
         wrt = sorted(inputs)
-        seeds = [_fit(inputs[i], sub.graph.inputs[i].type).value for i in wrt]
+        seeds = [fit(inputs[i], sub.graph.inputs[i].type).value for i in wrt]
         results = self._emit(jvp, seeds, graph=sub.graph, wrt=tuple(wrt))
         tangent_of = dict(zip(tangent_outputs(sub.graph), results, strict=True))
         return [
@@ -299,7 +292,7 @@ class GraphRecorded:
         return parent and parent.view(lens.reader, lens.writer, lens.recipe, sure=lens.sure)
 
 
-def _fit(seed: Any, type: Any) -> TracedArray:
+def fit(seed: Any, type: Any) -> TracedArray:
     """A cotangent or tangent converted and broadcast to the type that it belongs to."""
     return broadcast_to(convert(seed, type.dtype), type.shape)
 
@@ -308,4 +301,6 @@ def record(
     parent: GraphTrace, fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> GraphRecorded:
     """Trace `fn(*args, **kwargs)` into a sub-graph of `parent`."""
-    return GraphRecorded(parent, trace_subgraph(parent, fn, args, kwargs))
+    leaves, tree = flatten((tuple(args), dict(kwargs)))
+    child = parent.child(getattr(fn, "__name__", type(fn).__name__))
+    return GraphRecorded(parent, trace_subgraph(child, fn, leaves, tree))
