@@ -6,13 +6,15 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ...ir.graph import Node
 from ...ir.ops.registry import Op
 from ..trace.array import Handle, TracedArray
 from ..trace.context import require_trace
 from .rules import BESIDE_LITERAL, VJP, Rule
 
-_KEEPS_LITERAL = frozenset({"broadcast", "reshape", "transpose", "convert", "stop_gradient"})
+_KEEPS_LITERAL = frozenset({"broadcast", "reshape", "transpose", "stop_gradient"})
 
 
 def literals_among(nodes: Iterable[Node]) -> dict[Hashable, float]:
@@ -22,8 +24,11 @@ def literals_among(nodes: Iterable[Node]) -> dict[Hashable, float]:
         if node.op.name == "constant" and node.attrs["value"].size == 1:
             literals[node.output] = node.attrs["value"].item()
         elif node.op.name in _KEEPS_LITERAL and node.inputs[0] in literals:
-            number = literals[node.inputs[0]]
-            literals[node.output] = node.output.type.dtype.type(number).item()
+            literals[node.output] = literals[node.inputs[0]]
+        elif node.op.name == "convert" and node.inputs[0] in literals:
+            with np.errstate(all="ignore"):
+                number = np.asarray(literals[node.inputs[0]], node.inputs[0].type.dtype)
+                literals[node.output] = number.astype(node.output.type.dtype).item()
     return literals
 
 

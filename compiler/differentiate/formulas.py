@@ -76,6 +76,21 @@ def power_exponent(g: TracedArray, ans: TracedArray, x: TracedArray, y: TracedAr
     return g * (ans * np.log(np.where((x == 0) & (y >= 0), 1, x)))
 
 
+# -- angles ---------------------------------------------------------------------------------------
+
+
+def angle_gradient(y: TracedArray, x: TracedArray) -> tuple[Result, Result]:
+    """(x / r², -y / r²) with r² = x² + y², without overflow or underflow of the squares.
+
+    Both coordinates are scaled by the larger one. The quotients do not depend on the scale, so it
+    may count as constant when they are differentiated in turn.
+    """
+    scale = emit("stop_gradient", np.maximum(np.abs(x), np.abs(y)))
+    u, v = x / scale, y / scale
+    squares = scale * (u * u + v * v)
+    return u / squares, -v / squares
+
+
 # -- moving elements ------------------------------------------------------------------------------
 
 

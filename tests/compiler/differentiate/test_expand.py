@@ -236,6 +236,29 @@ def test_a_gradient_through_vmap_adds_up_shared_operands() -> None:
     assert dw == 7
 
 
+def test_a_gradient_through_vmap_of_a_custom_vjp_uses_its_backward() -> None:
+    builder = GraphBuilder("f")
+    x, w = builder.input(VECTOR), builder.input(SCALAR)
+    attrs = {"graph": _custom(), "size": 3, "batched": (True, False)}
+    (mapped,) = builder.emit(OPS["vmap"], [x, w], attrs)
+    graph = builder.build(builder.emit(OPS["sum"], [mapped], {"axes": (0,)}))
+    point, shared = np.array([0.1, 0.2, 0.4]), np.array(0.3)
+    dx, dw = run(_gradient(graph), [point, shared])
+    slope = np.cos(point * shared)
+    np.testing.assert_allclose(dx, 2 * shared * slope, rtol=1e-15)
+    np.testing.assert_allclose(dw, np.sum(point * slope), rtol=1e-15)
+
+
+def test_a_literal_is_recognized_after_conversion() -> None:
+    """The tie of max(x, 0) goes to the 0 even if that was written as an integer."""
+
+    def build(emit: Emit, xs: Sequence[Any]) -> Sequence[Any]:
+        zero = emit("convert", emit("constant", value=np.array(256)), dtype=np.dtype(np.int8))
+        return [emit("max", xs[0], emit("convert", zero, dtype=FLOAT64))]
+
+    assert run(_gradient(graph_of([SCALAR], build)), [np.array(0.0)]) == (0.0,)
+
+
 def test_a_chain_of_twenty_thousand_nodes_is_differentiated_without_recursion() -> None:
     def build(emit: Emit, xs: Sequence[Any]) -> Sequence[Any]:
         value = xs[0]
