@@ -28,7 +28,7 @@ def _always(*operands: Array) -> bool:
 
 
 def _integers(*operands: Array) -> bool:
-    return operands[0].dtype.kind != "f"
+    return not is_float(operands[0].dtype)
 
 
 def _no_mixed_zeros(x: Array, y: Array) -> bool:

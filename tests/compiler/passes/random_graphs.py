@@ -11,7 +11,7 @@ from tapeless.ir.location import Location
 from tapeless.ir.ops import OPS, Family
 from tapeless.ir.types import BOOL, DTYPE_NAMES, DType, TensorType
 
-EXTENTS = (1, 1, 2, 3, 4)
+EXTENTS = (1, 2, 3, 3, 4)
 DTYPES = tuple(DTYPE_NAMES[name] for name in ("bool", "i32", "u8", "i64", "f32", "f64", "f64"))
 CONSTANTS = (0.0, -0.0, 1.0, 2.0, -1.0, 0.5, 3.0)
 
@@ -20,16 +20,25 @@ BITWISE_OPS = frozenset(
     for op in OPS.values()
     if op.family in (Family.ELEMENTWISE, Family.VIEW, Family.JOIN) and op.cost < 8
 )
-"""Ops whose result NumPy computes alike in every layout, so that graphs compare bit for bit."""
+"""Ops that move or compute single elements."""
+
+VIEW_OPS = frozenset(
+    "broadcast reshape transpose slice reverse pad concatenate neg add sub select reduce_max sum "
+    "dot broadcast reshape transpose slice reverse".split()
+)
+"""Ops among which, with much chaining, views often meet views."""
 
 
 class RandomGraph:
-    """Grows one graph; `build` closes it."""
+    """Grows one graph; `build` closes it. `chaining`: how often an op reads the last value."""
 
-    def __init__(self, seed: int, *, ops: frozenset[str] | None = None) -> None:
+    def __init__(
+        self, seed: int, *, ops: frozenset[str] | None = None, chaining: float = 0.3
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         self.builder = GraphBuilder(f"random{seed}")
         self.allowed = ops
+        self.chaining = chaining
         self.values: list[Value] = []
         for _ in range(self.pick(range(1, 4))):
             self.values.append(self.builder.input(self.random_type()))
@@ -40,7 +49,7 @@ class RandomGraph:
 
     def random_type(self) -> TensorType:
         """A small tensor type."""
-        rank = self.pick((0, 1, 1, 2, 2, 3))
+        rank = self.pick((0, 1, 2, 2, 3))
         return TensorType(self.pick(DTYPES), tuple(self.pick(EXTENTS) for _ in range(rank)))
 
     def emit(self, op: str, *inputs: Value, **attrs: Any) -> Value:
@@ -58,6 +67,8 @@ class RandomGraph:
             for value in self.values
             if value.type.dtype.kind in kinds and value.type.rank >= minimum_rank
         ]
+        if found and self.rng.random() < self.chaining:
+            return found[-1]
         if not found or self.rng.random() < 0.1:
             dtype = self.pick([dtype for dtype in DTYPES if dtype.kind in kinds])
             shape = tuple(self.pick(EXTENTS) for _ in range(minimum_rank))
@@ -79,7 +90,7 @@ class RandomGraph:
         """A value of exactly this type, converted or broadcast to it if need be."""
         same = [value for value in self.values if value.type == type]
         if same and self.rng.random() < 0.7:
-            return self.pick(same[-5:])
+            return self.pick(same[-3:])
         shaped = [value for value in self.values if value.type.shape == type.shape]
         if shaped and self.rng.random() < 0.7:
             return self.converted(self.pick(shaped), type.dtype)
@@ -107,7 +118,7 @@ class RandomGraph:
         """Grow the graph and close it with some of its values, repeats and inputs included."""
         for _ in range(steps):
             self.step()
-        count = self.pick(range(1, 5))
+        count = self.pick(range(1, 6))
         recent = self.values[-8:]
         outputs = [
             self.pick(recent if self.rng.random() < 0.8 else self.values) for _ in range(count)

@@ -12,7 +12,7 @@ from tapeless.compiler.passes.views import simplify_views
 from tapeless.ir.printer import print_graph
 
 from .equivalence import check_pass
-from .random_graphs import BITWISE_OPS, RandomGraph
+from .random_graphs import BITWISE_OPS, VIEW_OPS, RandomGraph
 
 PASSES = [
     eliminate_dead_nodes,
@@ -22,12 +22,18 @@ PASSES = [
     simplify_views,
 ]
 
+MIXES = (
+    {"ops": None},
+    {"ops": BITWISE_OPS},
+    {"ops": VIEW_OPS, "chaining": 0.9},
+)
+"""What the random graphs are made of."""
+
 
 @pytest.mark.parametrize("pass_", PASSES, ids=lambda pass_: pass_.__name__)
 @pytest.mark.parametrize("seed", range(40))
 def test_random_graphs_keep_every_bit(pass_, seed: int) -> None:
-    ops = BITWISE_OPS if seed % 2 else None
-    graph = RandomGraph(seed, ops=ops).build(steps=4 + seed % 30)
+    graph = RandomGraph(seed, **MIXES[seed % 3]).build(steps=4 + seed % 30)
     check_pass(pass_, graph, np.random.default_rng(seed))
 
 
@@ -39,7 +45,7 @@ def _all(graph):
 
 @pytest.mark.parametrize("seed", range(40, 80))
 def test_passes_one_after_another_keep_every_bit(seed: int) -> None:
-    graph = RandomGraph(seed).build(steps=4 + seed % 30)
+    graph = RandomGraph(seed, **MIXES[seed % 3]).build(steps=4 + seed % 30)
     check_pass(lambda graph: _all(_all(_all(graph))), graph, np.random.default_rng(seed))
 
 
