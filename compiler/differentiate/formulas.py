@@ -62,7 +62,7 @@ def power_base(g: TracedArray, ans: TracedArray, x: TracedArray, y: TracedArray)
     return g * (y * np.power(x, np.where(y == 0, 0, y - 1)))
 
 
-def power_literal(g: TracedArray, ans: TracedArray, x: TracedArray, n: float) -> Result:
+def power_to_literal(g: TracedArray, ans: TracedArray, x: TracedArray, n: float) -> Result:
     """n x**(n-1) for an exponent that is written in the program."""
     if n == 0:
         return full(x.type, 0)
@@ -74,6 +74,13 @@ def power_literal(g: TracedArray, ans: TracedArray, x: TracedArray, n: float) ->
 def power_exponent(g: TracedArray, ans: TracedArray, x: TracedArray, y: TracedArray) -> Result:
     """x**y log(x), and 0 where x = 0 and y >= 0 (the logarithm is kept away from 0 there)."""
     return g * (ans * np.log(np.where((x == 0) & (y >= 0), 1, x)))
+
+
+def power_of_literal(g: TracedArray, ans: TracedArray, c: float, y: TracedArray) -> Result:
+    """c**y log(c) for a base that is written in the program."""
+    if c > 0:
+        return g * (math.log(c) * ans)
+    return power_exponent(g, ans, full(y.type, c), y)
 
 
 # -- angles ---------------------------------------------------------------------------------------

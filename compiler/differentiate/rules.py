@@ -125,7 +125,7 @@ VJP: dict[str, Row] = {
 BESIDE_LITERAL: dict[str, tuple[Rule, Rule]] = {
     "max": (lambda g, ans, x, y: np.where(x > y, g, 0), lambda g, ans, x, y: np.where(y > x, g, 0)),
     "min": (lambda g, ans, x, y: np.where(x < y, g, 0), lambda g, ans, x, y: np.where(y < x, g, 0)),
-    "pow": (formulas.power_literal, formulas.power_exponent),
+    "pow": (formulas.power_to_literal, formulas.power_of_literal),
 }
 """Rules that replace those of `VJP` when the other operand is a number written in the program.
 

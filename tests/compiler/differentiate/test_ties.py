@@ -156,6 +156,26 @@ def test_powers_with_a_literal_exponent_at_zero_and_below(
     _check(_with_literal("pow", 3, exponent), [[0, -1, 2]], derivative)
 
 
+@pytest.mark.parametrize(
+    ("base", "derivative"),
+    [(2.0, [0.25 * np.log(2), np.log(2), 4 * np.log(2)]), (1.0, [0, 0, 0]), (0.0, [-INF, 0, 0])],
+)
+def test_powers_of_a_literal_base(base: float, derivative: Sequence[float]) -> None:
+    _check(_with_literal("pow", 3, base, first=True), [[-2, 0, 2]], derivative)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("op", ["max", "min", "pow"])
+def test_rules_beside_a_literal_keep_float32(op: str, first: bool) -> None:
+    def build(emit: Callable[..., Any], xs: Sequence[Any]) -> Sequence[Any]:
+        number = emit("constant", value=np.float32(3))
+        return [emit(op, number, *xs) if first else emit(op, *xs, number)]
+
+    graph = graph_of([TensorType(np.dtype(np.float32))], build)
+    (gradient,) = run(vjp_graph(graph), [np.array(2, np.float32), np.array(1, np.float32)])
+    assert gradient.dtype == np.float32
+
+
 def test_derivatives_of_a_square_at_zero_are_right_to_third_order() -> None:
     graph = _with_literal("pow", 1, 2.0)
     one, zero = np.ones(1), np.zeros(1)
