@@ -127,8 +127,9 @@ class RowLowering:
         return self.vector_axis in self.space.reduced
 
     def lower(self) -> Kernel:
-        """The kernel."""
-        self._walk_outer(self.space.outer)
+        """The kernel; nothing is even read for a space without elements to write."""
+        if all(self.space.extents[axis] for axis in self.space.outer):
+            self._walk_outer(self.space.outer)
         return Kernel(
             self.kind,
             tuple(value.type for value in (*self.body.inputs, *self.body.outputs)),
