@@ -86,6 +86,12 @@ def follow(tree: Any, path: Path) -> Any:
     return tree
 
 
+class Leaf:
+    """Base of dataclasses and NamedTuples that are leaves all the same."""
+
+    __slots__ = ()
+
+
 def _treedef(container: type | None, keys: tuple[Any, ...], children: list[TreeDef]) -> TreeDef:
     count = 1 if container is None else sum(child.num_leaves for child in children)
     below = tuple(children)
@@ -122,6 +128,8 @@ def _splitter(kind: type) -> Callable[[Any], _Parts] | None:
     known = _SPLITTERS.get(kind)
     if known is not None:
         return known
+    if issubclass(kind, Leaf):
+        return None
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return _namedtuple_parts
     if dataclasses.is_dataclass(kind):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...ir.errors import ArgumentError, DTypeError
-from ...ir.pytree import Path, TreeDef, path_text
+from ...ir.pytree import Leaf, Path, TreeDef, path_text
 from ...ir.types import DTYPE_NAMES, DType, Shape, TensorType
 from .array import WEAK_DTYPES, Kind
 
@@ -19,7 +19,7 @@ _INT64 = np.iinfo(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class ArgumentSpec:
+class ArgumentSpec(Leaf):
     """All that a trace depends on in an argument leaf.
 
     `kind` distinguishes arrays, NumPy scalars and Python numbers (then `dtype` is that of the

@@ -12,7 +12,6 @@ The NumPy surface (which functions and methods exist, indexing) is supplied by `
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
@@ -22,6 +21,9 @@ import numpy as np
 from ...ir.errors import TraceError, UnsupportedError
 from ...ir.types import DType, Shape, TensorType
 from .context import Trace, activate, leaked
+from .kinds import WEAK_DTYPES, Kind
+from .operators import binary, unary
+from .surface import SURFACE, Surface
 
 Handle: TypeAlias = Any
 """A graph's `Value` or an eager value: anything with a `.type`."""
@@ -32,46 +34,15 @@ Writer: TypeAlias = Callable[[Handle, Handle], Handle]
 Recipe: TypeAlias = Callable[[Concrete], Concrete]
 
 
-class Kind(enum.Enum):
-    """What NumPy or Python would hold: an array, a NumPy scalar, or a (weak) Python number."""
-
-    ARRAY = "array"
-    SCALAR = "scalar"
-    BOOL = "bool"
-    INT = "int"
-    FLOAT = "float"
-
-    @property
-    def weak(self) -> bool:
-        """True for Python numbers, which take the element type of the other operand (NEP 50)."""
-        return self in _PYTHON_TYPES
-
-    @property
-    def python_type(self) -> type[bool] | type[int] | type[float]:
-        """The Python type of a weak kind."""
-        return _PYTHON_TYPES[self]
-
-
-_PYTHON_TYPES: dict[Kind, type[bool] | type[int] | type[float]] = {
-    Kind.BOOL: bool,
-    Kind.INT: int,
-    Kind.FLOAT: float,
-}
-WEAK_DTYPES: dict[Kind, DType] = {
-    Kind.BOOL: np.dtype(np.bool_),
-    Kind.INT: np.dtype(np.int64),
-    Kind.FLOAT: np.dtype(np.float64),
-}
-"""The element type of a Python number that meets no array."""
-
-
 @dataclass(frozen=True, slots=True)
 class Lens:
     """How a view depends on its parent.
 
     `reader(parent_handle)` gives the view's handle, `writer(parent_handle, new)` the parent's new
     handle (None: NumPy's view is read-only). `recipe(array)` makes the same view of a concrete
-    array. With `sure` False it depends on memory layout whether NumPy makes a view or a copy.
+    array; with `repeatable` False it depends on values of the running program and only has the
+    right shape and strides. With `sure` False it depends on memory layout whether NumPy makes a
+    view or a copy.
     """
 
     parent: TracedArray
@@ -79,79 +50,7 @@ class Lens:
     writer: Writer | None
     recipe: Recipe
     sure: bool = True
-
-
-@dataclass(slots=True)
-class Surface:
-    """The functions behind the protocols of `TracedArray`."""
-
-    apply_ufunc: Callable[[np.ufunc, str, tuple[Any, ...], dict[str, Any]], Any]
-    apply_function: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
-    getitem: Callable[[TracedArray, Any], Any]
-    setitem: Callable[[TracedArray, Any, Any], None]
-    weak_operator: Callable[[np.ufunc, Any, Any], Any]
-    weak_unary: Callable[[np.ufunc, TracedArray], Any]
-
-
-def _not_installed(*args: Any) -> NoReturn:
-    raise AssertionError("import tapeless.compiler.trace, which installs the NumPy surface")
-
-
-SURFACE = Surface(*[_not_installed] * 6)
-"""Filled once, when `tapeless.compiler.trace` is imported."""
-
-
-def install(surface: Surface, methods: Mapping[str, Callable[..., Any]]) -> None:
-    """Connect the NumPy surface; `methods` become methods of `TracedArray`."""
-    for name in Surface.__slots__:
-        setattr(SURFACE, name, getattr(surface, name))
-    for name, method in methods.items():
-        setattr(TracedArray, name, method)
-
-
-def _operate(ufunc: np.ufunc, x: Any, y: Any) -> Any:
-    if _is_weak(x) and _is_weak(y):
-        return SURFACE.weak_operator(ufunc, x, y)
-    return SURFACE.apply_ufunc(ufunc, "__call__", (x, y), {})
-
-
-def _is_weak(x: Any) -> bool:
-    return x.kind.weak if isinstance(x, TracedArray) else type(x) in (float, int, bool)
-
-
-def _defers(other: Any) -> bool:
-    """Whether `other` asked to handle operators with us itself, as NumPy's arrays would let it."""
-    return getattr(other, "__array_ufunc__", _defers) is None
-
-
-_Operator: TypeAlias = Callable[["TracedArray", Any], Any]
-
-
-def _binary(ufunc: np.ufunc) -> tuple[_Operator, _Operator, _Operator]:
-    """`x op y`, `y op x` reflected, and `x op= y` for one ufunc."""
-
-    def forward(self: TracedArray, other: Any) -> Any:
-        return NotImplemented if _defers(other) else _operate(ufunc, self, other)
-
-    def reflected(self: TracedArray, other: Any) -> Any:
-        return NotImplemented if _defers(other) else _operate(ufunc, other, self)
-
-    def in_place(self: TracedArray, other: Any) -> Any:
-        if self.kind is not Kind.ARRAY:  # numbers are immutable: the name is bound anew
-            return forward(self, other)
-        SURFACE.apply_ufunc(ufunc, "__call__", (self, other), {"out": (self,)})
-        return self
-
-    return forward, reflected, in_place
-
-
-def _unary(ufunc: np.ufunc) -> Callable[[TracedArray], Any]:
-    def operator(self: TracedArray) -> Any:
-        if self.kind.weak:
-            return SURFACE.weak_unary(ufunc, self)
-        return SURFACE.apply_ufunc(ufunc, "__call__", (self,), {})
-
-    return operator
+    repeatable: bool = True
 
 
 class TracedArray:
@@ -166,11 +65,11 @@ class TracedArray:
         "_contiguous",
         "_handle",
         "_seen",
+        "home",
         "kind",
         "lens",
         "literal",
         "origin",
-        "trace",
         "type",
         "version",
     )
@@ -186,7 +85,7 @@ class TracedArray:
         origin: str = "",
         contiguous: bool = False,
     ) -> None:
-        self.trace = trace
+        self.home = trace
         self.type: TensorType = handle.type
         self.kind = kind
         self.literal: float | None = None
@@ -201,7 +100,7 @@ class TracedArray:
     def of_literal(cls, trace: Trace, number: float, kind: Kind) -> TracedArray:
         """A weak Python number that is known while tracing."""
         array = cls.__new__(cls)
-        array.trace, array.kind, array.literal = trace, kind, number
+        array.home, array.kind, array.literal = trace, kind, number
         array.type = TensorType(WEAK_DTYPES[kind])
         array.origin, array.lens, array.version = "a Python number", None, 0
         array._handle, array._seen, array._contiguous = None, 0, True
@@ -223,14 +122,14 @@ class TracedArray:
     @property
     def value(self) -> Handle:
         """The current handle, of type `.type`."""
-        if self.trace.finished:
+        if self.home.finished:
             raise leaked()
         if self.lens is not None:
             self._refresh(self.lens)
         elif self._handle is None:
             number = np.array(self.literal, WEAK_DTYPES[self.kind])
-            with activate(self.trace):
-                self._handle = self.trace.constant(number)
+            with activate(self.home):
+                self._handle = self.home.constant(number)
         return self._handle
 
     def _refresh(self, lens: Lens) -> None:
@@ -239,7 +138,7 @@ class TracedArray:
             return
         if not lens.sure:
             raise _view_or_copy("the array it was made from has been updated since")
-        with activate(self.trace):
+        with activate(self.home):
             self._handle = lens.reader(lens.parent.value)
         self._seen = version
 
@@ -249,13 +148,13 @@ class TracedArray:
         Raises `TraceError` through a read-only view and `UnsupportedError` through a reshape
         that NumPy may have copied.
         """
-        if self.trace.finished:
+        if self.home.finished:
             raise leaked()
         assert handle.type == self.type, "conversion and broadcasting come before"
         if self.lens is None:
             self._handle, self.literal = handle, None
             self.version += 1
-            self.trace.wrote(self)
+            self.home.wrote(self)
             return
         self._write_through(self.lens, handle)
 
@@ -268,20 +167,32 @@ class TracedArray:
                 given="a read-only view, such as that of np.broadcast_to",
                 hint="copy it first: x = x.copy()",
             )
-        with activate(self.trace):
+        with activate(self.home):
             lens.parent.write(lens.writer(lens.parent.value, handle))
         self._handle, self._seen = handle, self.base.version
 
-    def view(
-        self, reader: Reader, writer: Writer | None, recipe: Recipe, *, sure: bool = True
+    def make_view(
+        self,
+        reader: Reader,
+        writer: Writer | None,
+        recipe: Recipe,
+        *,
+        sure: bool = True,
+        repeatable: bool = True,
     ) -> TracedArray:
         """A view of this array; see `Lens` for the arguments. Its kind is `ARRAY`."""
         value = self.value
-        with activate(self.trace):
-            array = TracedArray(self.trace, reader(value), origin=self.origin)
-        array.lens = Lens(self, reader, writer, recipe, sure)
+        with activate(self.home):
+            array = TracedArray(self.home, reader(value), origin=self.origin)
+        array.lens = Lens(self, reader, writer, recipe, sure, repeatable)
         array._seen = self.base.version
         return array
+
+    def view_like(self, lens: Lens) -> TracedArray:
+        """The view of this array that `lens` makes of its own parent."""
+        return self.make_view(
+            lens.reader, lens.writer, lens.recipe, sure=lens.sure, repeatable=lens.repeatable
+        )
 
     def seen(self, version: int) -> None:
         """Say which version of the base this view was made from."""
@@ -386,34 +297,34 @@ class TracedArray:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise self._unknown(
             "np.asarray, np.array or a function outside NumPy",
-            "use np.stack to join traced values, and NumPy functions on traced arrays directly",
+            f"use NumPy functions on traced arrays directly; {_BUFFERS}",
         )
 
     # -- operators ------------------------------------------------------------------------------
 
-    __add__, __radd__, __iadd__ = _binary(np.add)
-    __sub__, __rsub__, __isub__ = _binary(np.subtract)
-    __mul__, __rmul__, __imul__ = _binary(np.multiply)
-    __truediv__, __rtruediv__, __itruediv__ = _binary(np.true_divide)
-    __floordiv__, __rfloordiv__, __ifloordiv__ = _binary(np.floor_divide)
-    __mod__, __rmod__, __imod__ = _binary(np.remainder)
-    __pow__, __rpow__, __ipow__ = _binary(np.power)
-    __matmul__, __rmatmul__, __imatmul__ = _binary(np.matmul)
-    __and__, __rand__, __iand__ = _binary(np.bitwise_and)
-    __or__, __ror__, __ior__ = _binary(np.bitwise_or)
-    __xor__, __rxor__, __ixor__ = _binary(np.bitwise_xor)
-    __lshift__, __rlshift__, __ilshift__ = _binary(np.left_shift)
-    __rshift__, __rrshift__, __irshift__ = _binary(np.right_shift)
-    __lt__, _, _ = _binary(np.less)
-    __le__, _, _ = _binary(np.less_equal)
-    __gt__, _, _ = _binary(np.greater)
-    __ge__, _, _ = _binary(np.greater_equal)
-    __eq__, _, _ = _binary(np.equal)
-    __ne__, _, _ = _binary(np.not_equal)
-    __neg__ = _unary(np.negative)
-    __pos__ = _unary(np.positive)
-    __abs__ = _unary(np.absolute)
-    __invert__ = _unary(np.invert)
+    __add__, __radd__, __iadd__ = binary(np.add)
+    __sub__, __rsub__, __isub__ = binary(np.subtract)
+    __mul__, __rmul__, __imul__ = binary(np.multiply)
+    __truediv__, __rtruediv__, __itruediv__ = binary(np.true_divide)
+    __floordiv__, __rfloordiv__, __ifloordiv__ = binary(np.floor_divide)
+    __mod__, __rmod__, __imod__ = binary(np.remainder)
+    __pow__, __rpow__, __ipow__ = binary(np.power)
+    __matmul__, __rmatmul__, __imatmul__ = binary(np.matmul)
+    __and__, __rand__, __iand__ = binary(np.bitwise_and)
+    __or__, __ror__, __ior__ = binary(np.bitwise_or)
+    __xor__, __rxor__, __ixor__ = binary(np.bitwise_xor)
+    __lshift__, __rlshift__, __ilshift__ = binary(np.left_shift)
+    __rshift__, __rrshift__, __irshift__ = binary(np.right_shift)
+    __lt__, _, _ = binary(np.less)
+    __le__, _, _ = binary(np.less_equal)
+    __gt__, _, _ = binary(np.greater)
+    __ge__, _, _ = binary(np.greater_equal)
+    __eq__, _, _ = binary(np.equal)
+    __ne__, _, _ = binary(np.not_equal)
+    __neg__ = unary(np.negative)
+    __pos__ = unary(np.positive)
+    __abs__ = unary(np.absolute)
+    __invert__ = unary(np.invert)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
@@ -431,10 +342,14 @@ class TracedArray:
         )
 
     def __float__(self) -> float:
-        raise self._unknown("float()", "use the value as it is, or .astype(np.float64)")
+        raise self._unknown(
+            "float()", f"use the value as it is, or .astype(np.float64); {_BUFFERS}"
+        )
 
     def __int__(self) -> int:
-        raise self._unknown("int()", "use .astype(np.int64), or declare the argument static")
+        raise self._unknown(
+            "int()", f"use .astype(np.int64), or declare the argument static; {_BUFFERS}"
+        )
 
     def __complex__(self) -> complex:
         raise self._unknown("complex()", "complex numbers are not supported")
@@ -471,9 +386,22 @@ class TracedArray:
         return f"<traced {self.kind.value} {self.type}: {self.origin or 'a result'}>"
 
 
+def install(surface: Surface, methods: Mapping[str, Callable[..., Any]]) -> None:
+    """Connect the NumPy surface; `methods` become methods of `TracedArray`."""
+    for name in Surface.__slots__:
+        setattr(SURFACE, name, getattr(surface, name))
+    for name, method in methods.items():
+        setattr(TracedArray, name, method)
+
+
+_BUFFERS = "join values with np.stack, or fill an array made by np.zeros_like of a traced one"
+
+
 def with_kind(array: TracedArray, kind: Kind) -> TracedArray:
     """A new array of another kind on the same value."""
-    return TracedArray(array.trace, array.value, kind, origin=array.origin, contiguous=True)
+    return TracedArray(
+        array.home, array.value, kind, origin=array.origin, contiguous=array.contiguous
+    )
 
 
 def _view_or_copy(what: str) -> UnsupportedError:
@@ -493,3 +421,16 @@ def _stand_in(shape: Shape, contiguous: bool) -> Concrete:
     else:
         steps = [1_000_003 + 7919 * axis * axis for axis in range(len(shape))]
     return np.lib.stride_tricks.as_strided(np.empty(1, np.int8), shape, steps)
+
+
+__all__ = [
+    "WEAK_DTYPES",
+    "Concrete",
+    "Handle",
+    "Kind",
+    "Lens",
+    "Recipe",
+    "TracedArray",
+    "install",
+    "with_kind",
+]

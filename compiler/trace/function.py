@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...ir.errors import TapelessError
 from ...ir.graph import Graph, GraphBuilder
 from ...ir.pytree import TreeDef, flatten
 from .arguments import ArgumentSpec, argument_path, leaf_names, spec_of
@@ -96,6 +97,10 @@ def trace_function(
             result = fn(*arguments[0], **arguments[1])
             captures.check()
             out = _Outcome.collect(trace, result, watch)
+    except ValueError as error:
+        if isinstance(error.__cause__, TapelessError):  # NumPy wraps what `array[i] = traced` met
+            raise error.__cause__ from None
+        raise
     finally:
         trace.finished = True
     return TracedFunction(

@@ -87,17 +87,17 @@ class GraphTrace(Trace):
 
     def adopt(self, array: TracedArray) -> TracedArray:
         """The counterpart of an enclosing trace's array: an input, or a view of one."""
-        if array.trace.finished:
+        if array.home.finished:
             raise leaked()
         if array.literal is not None:
             return TracedArray.of_literal(self, array.literal, array.kind)
         known = self._adopted.get(id(array))
         if known is not None:
             return known[1]
-        if array.trace is self or self.parent is None:
+        if array.home is self or self.parent is None:
             raise leaked()
         outer = array
-        if array.trace is not self.parent:
+        if array.home is not self.parent:
             with activate(self.parent):
                 outer = self.parent.adopt(array)
         inner = self._adopt_from_parent(outer)
@@ -119,9 +119,7 @@ class GraphTrace(Trace):
         else:
             outer.value  # noqa: B018 - raises where a reshape went stale
             lens = outer.lens
-            inner = self.adopt(lens.parent).view(
-                lens.reader, lens.writer, lens.recipe, sure=lens.sure
-            )
+            inner = self.adopt(lens.parent).view_like(lens)
             if not lens.sure:  # it was made before this trace began to update its base
                 inner.seen(0)
         self._adopted[id(outer)] = (outer, inner)
@@ -146,4 +144,4 @@ class GraphTrace(Trace):
         self.ranges[position] = (max(low, int(info.min)), min(high, int(info.max)))
         source = self.sources[position]
         if isinstance(source, TracedArray):
-            source.trace.restrict(source, dtype)
+            source.home.restrict(source, dtype)

@@ -27,7 +27,7 @@ def lift(x: Any) -> TracedArray:
     """
     trace = require_trace()
     if isinstance(x, TracedArray):
-        return x if x.trace is trace and not trace.finished else trace.adopt(x)
+        return x if x.home is trace and not trace.finished else trace.adopt(x)
     kind = _NUMBER_KINDS.get(type(x))
     if kind is not None:
         return TracedArray.of_literal(trace, x, kind)
@@ -143,7 +143,7 @@ def convert(x: Any, dtype: Any) -> TracedArray:
         with np.errstate(over="ignore"):
             return constant(np.array(array.literal, dtype)[()], strong)
     if array.kind is Kind.INT and dtype.kind in "iu" and dtype != array.dtype:
-        array.trace.restrict(array, dtype)
+        array.home.restrict(array, dtype)
     if dtype == array.dtype:
         return array if array.kind is strong else with_kind(array, strong)
     dtype_name(dtype)

@@ -288,8 +288,7 @@ class GraphRecorded:
             position = self._sub.trace.position(inner)
             return None if position is None else self._sub.operands[position]
         parent = self._operand(inner.lens.parent)
-        lens = inner.lens
-        return parent and parent.view(lens.reader, lens.writer, lens.recipe, sure=lens.sure)
+        return parent and parent.view_like(inner.lens)
 
 
 def fit(seed: Any, type: Any) -> TracedArray:

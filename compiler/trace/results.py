@@ -36,7 +36,11 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class ViewOf:
-    """The view that `recipes`, applied one after the other, make of another result."""
+    """The view that `recipes`, applied one after the other, make of another result.
+
+    A view at a position that only the running program knows (`x[i]`) is `Computed` instead: its
+    elements are right, but it does not share memory with the argument.
+    """
 
     of: Computed | Input
     recipes: tuple[Recipe, ...]
@@ -53,6 +57,19 @@ class Fixed:
     """A value that does not depend on the arguments."""
 
     value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _ReshapeAsNumPy:
+    """A reshape that is a view where the concrete array's strides allow it, else a copy."""
+
+    view: Recipe
+
+    def __call__(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        try:
+            return self.view(array)
+        except ValueError:
+            return self.view(np.ascontiguousarray(array))
 
 
 Result: TypeAlias = Computed | Input | ViewOf | Fixed
@@ -114,12 +131,14 @@ class ResultCollector:
             return Fixed(array.literal)
         recipes: list[Recipe] = []
         value = array.value  # raises for a reshape that went stale
-        base = array
+        base, repeatable = array, True
         while base.lens is not None:
-            recipes.insert(0, base.lens.recipe)
-            base = base.lens.parent
+            lens = base.lens
+            recipes.insert(0, lens.recipe if lens.sure else _ReshapeAsNumPy(lens.recipe))
+            repeatable = repeatable and lens.repeatable
+            base = lens.parent
         position = self._trace.position(base)
-        if position is None and id(base) not in self._shared:
+        if not repeatable or (position is None and id(base) not in self._shared):
             return self._output(array, value)
         owner = Input(position) if position is not None else self._output(base, base.value)
         return ViewOf(owner, tuple(recipes)) if recipes else owner

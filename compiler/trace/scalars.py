@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .array import SURFACE, Kind, TracedArray, with_kind
+from .array import Kind, TracedArray, with_kind
 from .lift import convert, lift
+from .surface import SURFACE
 
 _PYTHON: dict[np.ufunc, Callable[[Any, Any], Any]] = {
     np.add: operator.add,
@@ -38,18 +39,10 @@ _PYTHON: dict[np.ufunc, Callable[[Any, Any], Any]] = {
     np.not_equal: operator.ne,
 }
 
-_KEEPS_BOOL = {
-    np.bitwise_and,
-    np.bitwise_or,
-    np.bitwise_xor,
-    np.less,
-    np.less_equal,
-    np.greater,
-    np.greater_equal,
-    np.equal,
-    np.not_equal,
-}
-"""Operators under which Python does not turn booleans into integers."""
+_BITWISE = {np.bitwise_and, np.bitwise_or, np.bitwise_xor}
+"""Arithmetic under which Python does not turn booleans into integers."""
+
+_COMPARISONS = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal}
 
 _WEAK_KINDS = {"b": Kind.BOOL, "i": Kind.INT, "f": Kind.FLOAT}
 
@@ -64,8 +57,12 @@ def weak_operator(ufunc: np.ufunc, x: Any, y: Any) -> Any:
     left, right = lift(x), lift(y)
     if left.literal is not None and right.literal is not None and ufunc in _PYTHON:
         return lift(_PYTHON[ufunc](left.literal, right.literal))
-    if ufunc not in _KEEPS_BOOL:
+    if ufunc in _COMPARISONS:  # NumPy would compare two Python integers as objects
+        left, right = convert(left, left.dtype), convert(right, right.dtype)
+    elif ufunc not in _BITWISE:
         left, right = _integer(left), _integer(right)
+    if ufunc is np.power and right.literal is not None and right.literal < 0:
+        left = convert(left, np.float64)  # Python gives a float
     result = SURFACE.apply_ufunc(ufunc, "__call__", (left, right), {})
     return with_kind(result, weak_kind(result.dtype))
 

@@ -11,11 +11,12 @@ from ...ir.errors import ShapeError, UnsupportedError
 from ...ir.graph import GraphBuilder
 from ...ir.ops.structure import vmap as VMAP
 from ...ir.pytree import TreeDef, flatten
-from .array import SURFACE, Handle, TracedArray
+from .array import Handle, TracedArray
 from .context import require_trace
 from .graph_trace import GraphTrace
 from .lift import lift
 from .record import trace_subgraph
+from .surface import SURFACE
 
 
 def vmap(
