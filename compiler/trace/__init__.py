@@ -7,11 +7,12 @@ closures and globals, `function` the whole of one traced function, `record` tran
 Importing this package connects the NumPy surface to `TracedArray`.
 """
 
-from .array import Surface, install
+from .array import install
 from .functions import apply_function
 from .indexing import getitem, setitem
 from .methods import METHODS
 from .scalars import weak_operator, weak_unary
+from .surface import Surface
 from .ufunc_calls import apply_ufunc
 
 install(

@@ -95,7 +95,7 @@ def _picked(x: TracedArray, plan: Plan) -> TracedArray:
         return emit_handles("scatter", handle, new, *(lift(i).value for i in indices), axes=axes)
 
     recipe = _Pick(axes, tuple(i.value for i in indices))
-    return x.view(reader, writer, recipe, repeatable=False)
+    return x.make_view(reader, writer, recipe, repeatable=False)
 
 
 def _shows_same(value: Any, target: TracedArray) -> bool:

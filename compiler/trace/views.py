@@ -58,7 +58,7 @@ def rearranged(x: Any, recipe: Recipe) -> TracedArray:
     array = _storage(x)
     source = stand_in(array.shape)
     how = decode(source, by_numpy(recipe, source))
-    return array.view(partial(read, how), partial(write, how), recipe)
+    return array.make_view(partial(read, how), partial(write, how), recipe)
 
 
 def read(how: Rearrangement, handle: Handle) -> Handle:
@@ -114,7 +114,7 @@ def _reshape_view(
     array: TracedArray, target: tuple[int, ...], recipe: Recipe, *, sure: bool
 ) -> TracedArray:
     shape = array.shape
-    return array.view(
+    return array.make_view(
         lambda handle: _with_shape(handle, target),
         lambda handle, new: _with_shape(new, shape),
         recipe,
@@ -142,4 +142,4 @@ def spread(x: Any, shape: tuple[int, ...]) -> TracedArray:
             return handle
         return emit_handles("broadcast", handle, shape=target, axes=axes)
 
-    return array.view(reader, None, partial(np.broadcast_to, shape=target))
+    return array.make_view(reader, None, partial(np.broadcast_to, shape=target))
