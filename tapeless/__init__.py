@@ -1,1 +1,50 @@
-"""A static-graph compiler with ahead-of-time differentiation for NumPy."""
+"""tapeless: a static-graph compiler with ahead-of-time differentiation for NumPy.
+
+    import numpy as np
+    import tapeless as tl
+
+    @tl.compile
+    def step(w, x, y):
+        loss, gradient = tl.value_and_grad(lambda w: np.mean((x @ w - y) ** 2))(w)
+        w -= 0.1 * gradient
+        return loss
+
+`compile` turns a plain NumPy function into native code; the transformations (`grad`, `vmap`, …) are
+functions of functions and work inside and outside of it. `optim` has optimizers, `errors` what is
+raised.
+"""
+
+from . import optim
+from .batching import vmap
+from .checks import check_grads
+from .compiled import CompiledFunction, compile
+from .custom import custom_vjp, stop_gradient
+from .ir import errors
+from .jacobians import hessian, hvp, jacfwd, jacobian, jacrev
+from .lowered import Cost, Lowered
+from .transforms import grad, jvp, value_and_grad, vjp
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CompiledFunction",
+    "Cost",
+    "Lowered",
+    "__version__",
+    "check_grads",
+    "compile",
+    "custom_vjp",
+    "errors",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "optim",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]
