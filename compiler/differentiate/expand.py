@@ -31,6 +31,14 @@ def expand(graph: Graph) -> Graph:
     return _without_hints(_expand(graph, {}))
 
 
+def expand_transformations(graph: Graph) -> Graph:
+    """`graph` without `vjp`, `jvp` and `vmap` nodes, still to be differentiated by the caller.
+
+    What only differentiation looks at, `custom_vjp` and `stop_gradient`, is kept.
+    """
+    return _expand(graph, {})
+
+
 def _expand(graph: Graph, done: dict[int, Graph]) -> Graph:
     """Expand all but `custom_vjp` and `stop_gradient`, which an outer transformation may need.
 
