@@ -8,16 +8,16 @@ when the last recording closes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from ..ir.errors import DomainError, GraphError, OutOfBoundsError
-from ..ir.graph import FORWARD, Graph, Node
+from ..ir.graph import FORWARD, Graph, GraphBuilder, Node
 from ..ir.location import Location
-from ..ir.ops.registry import Op
+from ..ir.ops.registry import Family, Op
 from ..ir.types import TensorType
 from .pointers import Array
 
@@ -45,10 +45,12 @@ class EagerValue:
 class EagerEmitter:
     """Executes operations at once. Results may share memory with operands; none is ever written.
 
-    Floating-point warnings are the caller's to silence, once for many operations.
+    `expand` removes transformations from a graph: a `vmap` is executed as the operations that it
+    stands for. Floating-point warnings are the caller's to silence, once for many operations.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expand: Callable[[Graph], Graph]) -> None:
+        self._expand = expand
         self._tape: list[Any] = []
         self.recordings = 0
 
@@ -62,18 +64,36 @@ class EagerEmitter:
         phase: str = FORWARD,
     ) -> tuple[EagerValue, ...]:
         """Compute `op` on `inputs`. Raises `OutOfBoundsError` and `DomainError` at `loc`."""
-        attributes = attrs or _NO_ATTRIBUTES
-        # Handles stand in for graph values: derivative rules look at their identity and type only.
-        operands: Any = tuple(inputs)
-        outputs: Any
-        if op.name == "custom_vjp":
-            operands, outputs = self._run_custom(inputs, attributes)
-        else:
-            outputs = _execute(op, inputs, attributes, loc)
+        if op.family is Family.STRUCTURE:
+            return self._emit_structure(op, inputs, attrs or _NO_ATTRIBUTES, loc, phase)
+        outputs = _execute(op, inputs, attrs or _NO_ATTRIBUTES, loc)
+        self._note(op, tuple(inputs), outputs, attrs or _NO_ATTRIBUTES, loc, phase)
+        return outputs
+
+    def _note(
+        self, op: Op, operands: Any, outputs: Any, attrs: Mapping[str, Any], loc: Any, phase: str
+    ) -> None:
+        """Put a node on the tape. Handles stand in for values: rules look at identity and type."""
         if self.recordings:
-            self._tape.append(Node(op, operands, outputs, attributes, loc, phase))
-        results: tuple[EagerValue, ...] = outputs
-        return results
+            self._tape.append(Node(op, operands, outputs, attrs, loc, phase))
+
+    def _emit_structure(
+        self,
+        op: Op,
+        inputs: Sequence[EagerValue],
+        attrs: Mapping[str, Any],
+        loc: Location | None,
+        phase: str,
+    ) -> tuple[EagerValue, ...]:
+        builder = GraphBuilder(op.name)
+        values = [builder.input(value.type) for value in inputs]
+        graph = self._expand(builder.build(builder.emit(op, values, attrs, loc=loc, phase=phase)))
+        if op.name != "custom_vjp":
+            return self.replay(graph, inputs)
+        (node,) = graph.nodes
+        operands, outputs = self._run_custom(inputs, node.attrs)
+        self._note(op, operands, outputs, node.attrs, loc, phase)
+        return outputs
 
     def replay(self, graph: Graph, inputs: Sequence[EagerValue]) -> tuple[EagerValue, ...]:
         """Emit the nodes of `graph`, which holds no transformations, on `inputs`."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .compiler.differentiate.expand import expand_transformations
 from .compiler.differentiate.forward import forward
 from .compiler.differentiate.reverse import reverse
 from .compiler.trace.arguments import spec_of
@@ -44,7 +45,7 @@ class EagerTrace(Trace):
     emitter: EagerEmitter
 
     def __init__(self) -> None:
-        super().__init__(EagerEmitter())
+        super().__init__(EagerEmitter(expand_transformations))
         # By id of the caller's array; it is kept alive so that the id stays its own.
         self._captured: dict[int, tuple[Array, TracedArray]] = {}
 
