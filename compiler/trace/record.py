@@ -288,7 +288,7 @@ class GraphRecorded:
             position = self._sub.trace.position(inner)
             return None if position is None else self._sub.operands[position]
         parent = self._operand(inner.lens.parent)
-        return parent and parent.view_like(inner.lens)
+        return None if parent is None else parent.view_like(inner.lens)
 
 
 def fit(seed: Any, type: Any) -> TracedArray:
