@@ -233,9 +233,8 @@ def _adam_move(
 
 
 def _average(average: Array, value: Array, decay: Scalar) -> None:
-    """average = decay average + (1 - decay) value, in place."""
-    kept, new = _cast(decay, average), _cast(1 - decay, average)
-    np.add(kept * average, new * value, out=average)
+    """average = decay average + (1 - decay) value, in place, as one step towards `value`."""
+    np.add(average, _cast(1 - decay, average) * (value - average), out=average)
 
 
 def _with_decay(g: Array, p: Array, weight_decay: Scalar) -> Array:

@@ -23,7 +23,7 @@ def run_time(options: Namespace) -> int:
     if options.output and not options.plot and not options.json:
         raise CommandError("-o names the file for --plot or --json; neither was asked for")
     loaded = load(options.target)
-    comparison = compare(loaded, options.seconds)
+    comparison = loaded.attempt(lambda: compare(loaded, options.seconds))
     title = f"{os.path.basename(loaded.file)}:{loaded.name}"
     if options.plot:
         stem = os.path.splitext(os.path.basename(loaded.file))[0]

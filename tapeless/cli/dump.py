@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from ..compiled import Lowered
 from ..drawing import dot_text, svg_text
-from ..ir.graph import Graph
+from ..ir.graph import Graph, Value
+from ..ir.ops import Family
 from .failure import CommandError
 from .load import load
 from .terminal import BOLD, paint, paint_difference, paint_program, wants_colour, write_result
@@ -30,7 +31,8 @@ FORMAT_OF_SUFFIX = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".ll": "llvm", "
 def run_dump(options: Namespace) -> int:
     """Print what the options ask for; returns the exit code."""
     loaded = load(options.target)
-    lowered = loaded.function.lower(*loaded.arguments())
+    arguments = loaded.arguments()
+    lowered = loaded.attempt(lambda: loaded.function.lower(*arguments))
     form = _format(options)
     colour = options.output is None and wants_colour(sys.stdout)
     if options.list:
@@ -83,13 +85,31 @@ def graph_of(lowered: Lowered, stage: str) -> Graph | None:
 
 
 def _summary(lowered: Lowered, stage: str) -> str:
-    """How much there is at a stage: operations and kernels, or lines of text."""
+    """How much there is at a stage: operations or kernels and their traffic, or lines of text."""
     graph = graph_of(lowered, stage)
     if graph is None:
         return f"{lowered.stages[stage].count(chr(10)):,} lines"
     kernels = sum(node.op.name == "fused" for node in graph.nodes)
-    operations = f"{len(graph.nodes)} operations"
-    return f"{operations}, {kernels} of them fused" if kernels else operations
+    count, unit = (kernels, "kernel") if kernels else (len(graph.nodes), "operation")
+    moved = f"{traffic(graph) / 1024:,.1f} KiB read and written"
+    return f"{count} {unit}{'' if count == 1 else 's'}, {moved}"
+
+
+def traffic(graph: Graph) -> int:
+    """Bytes that the nodes read and write if each runs by itself.
+
+    Views and constants cost nothing: NumPy does not copy for them either. Reading a view costs
+    what it shows of its origin at most.
+    """
+    origin: dict[Value, int] = {}
+    total = 0
+    for node in graph.nodes:
+        reads = [min(origin.get(v, v.type.nbytes), v.type.nbytes) for v in node.inputs]
+        if node.op.family in (Family.VIEW, Family.CREATION):
+            origin[node.output] = sum(reads)
+        else:
+            total += sum(reads) + sum(value.type.nbytes for value in node.outputs)
+    return total
 
 
 def _heading(lowered: Lowered, stage: str) -> str:

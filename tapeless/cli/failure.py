@@ -7,7 +7,6 @@ class CommandError(Exception):
     """A request that cannot be met: bad path, function, stage, option or example."""
 
 
-def one_line(error: BaseException) -> str:
-    """The message of any exception without line breaks."""
-    text = " ".join(str(error).split())
-    return text or type(error).__name__
+def one_line(message: str) -> str:
+    """`message` without line breaks."""
+    return " ".join(message.split())

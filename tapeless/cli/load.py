@@ -11,12 +11,16 @@ import importlib.util
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from ..compiled import CompiledFunction
+from ..ir.errors import TapelessError
 from .failure import CommandError, one_line
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,22 +33,30 @@ class Loaded:
 
     def arguments(self) -> tuple[Any, ...]:
         """Fresh example arguments: the file's own function is asked every time."""
-        example = self.function.example
-        assert example is not None
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
-                arguments = example()
-        except Exception as error:
-            raise CommandError(
-                f"{_where(error, self.file)}: making the example arguments of {self.name} "
-                f"failed: {type(error).__name__}: {one_line(error)}"
-            ) from None
+        assert self.function.example is not None
+        arguments: Any = self.attempt(self.function.example, f"the example of {self.name}: ")
         if not isinstance(arguments, tuple):
             raise CommandError(
                 f"the example of {self.name} must return a tuple with one entry per argument, "
                 f"not {type(arguments).__name__}"
             )
         return arguments
+
+    def attempt(self, action: Callable[[], T], what: str = "") -> T:
+        """The result of running the user's code; its exceptions become a `CommandError`."""
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                return action()
+        except TapelessError as error:
+            message = str(error)
+            if error.loc is None or error.loc.file == os.path.abspath(sys.argv[0]):  # the command
+                message = f"{self.file}: {message.removeprefix(f'{error.loc}: ')}"
+            raise CommandError(one_line(message)) from None
+        except CommandError:
+            raise
+        except Exception as error:
+            message = f"{_where(error, self.file)}: {what}{type(error).__name__}: {error}"
+            raise CommandError(one_line(message)) from None
 
 
 def load(target: str) -> Loaded:
@@ -113,11 +125,14 @@ def _import_file(file: str) -> ModuleType:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             spec.loader.exec_module(module)
-    except SystemExit:
-        raise CommandError(f"{file} called sys.exit() while it was imported") from None
-    except Exception as error:
-        kind = type(error).__name__
-        raise CommandError(f"{_where(error, file)}: {kind}: {one_line(error)}") from None
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, SystemExit):
+            raise CommandError(f"{file} called sys.exit() while it was imported") from None
+        if not isinstance(error, Exception):
+            raise
+        message = f"{_where(error, file)}: {type(error).__name__}: {error}"
+        raise CommandError(one_line(message)) from None
     return module
 
 

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except (CommandError, TapelessError) as error:
-        print(f"tapeless: {one_line(error)}", file=sys.stderr)
+        print(f"tapeless: {one_line(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `tapeless dump … | head`: the reader has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

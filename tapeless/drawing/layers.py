@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from .scene import Scene, Wire
 
-MAX_SPAN = 5
+MAX_SPAN = 3
 """A wire over more layers than this is cut and tagged."""
 
 SWEEPS = 12
@@ -104,17 +104,12 @@ def _route(wire: Wire, scene: Scene, cells: Sequence[Cell], every: list[Cell]) -
     route.append(end)
     starts, ends = [0.0] * (len(route) - 1), [0.0] * (len(route) - 1)
     if route[0] is start:
-        starts[0] = port_shift(wire.result, len(scene.boxes[wire.source].results))
-    ends[-1] = port_shift(wire.port, len(scene.boxes[wire.target].ports))
+        starts[0] = scene.boxes[wire.source].result_shift(wire.result)
+    ends[-1] = scene.boxes[wire.target].port_shift(wire.port)
     for (upper, lower), leaves, enters in zip(pairwise(route), starts, ends, strict=True):
         upper.below.append(Link(lower, leaves, enters))
         lower.above.append(Link(upper, enters, leaves))
     return route
-
-
-def port_shift(index: int, count: int) -> float:
-    """Where port `index` of `count` lies along the edge of its box, as in `Link`."""
-    return (index + 1) / (count + 1) - 0.5
 
 
 def _ordered(rows: list[list[Cell]]) -> list[list[Cell]]:

@@ -52,6 +52,21 @@ class Box:
     results: tuple[str, ...] = ()
     tooltip: str = ""
 
+    def port_shift(self, index: int) -> float:
+        """Where a port lies along the top edge: -1/2 at the left end, 1/2 at the right.
+
+        Ports share the edge in proportion to their labels.
+        """
+        weights = [len(port) + 2 for port in self.ports]
+        return (sum(weights[:index]) + weights[index] / 2) / sum(weights) - 0.5
+
+    def result_shift(self, index: int) -> float:
+        """Where a result leaves the bottom edge, as in `port_shift`; its label is to the right."""
+        if len(self.results) == 1:
+            return 0.0
+        weights = [len(result) + 3 for result in self.results]
+        return (sum(weights[:index]) + 1) / sum(weights) - 0.5
+
 
 @dataclass(frozen=True)
 class Wire:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from ..ir.graph import BACKWARD, FORWARD, Graph
-from .layers import Cell, port_shift
+from .layers import Cell
 from .placement import CHARACTER, LINE, PADDING, Picture, Rectangle, place_scene
 from .scene import BACKWARD_BOX, FORWARD_BOX, INPUT, MIXED, OUTPUT, Box, Wire, scene_of
 
@@ -121,7 +121,8 @@ def _box(box: Box, r: Rectangle) -> Iterator[str]:
     y = r.top + PADDING / 2 + 12
     if any(box.ports):
         for i, port in enumerate(box.ports):
-            yield _text(port_x(r, i, len(box.ports)) + 3, r.top + 12, port, "port")
+            x = r.centre + r.width * box.port_shift(i) - len(port) * CHARACTER / 2
+            yield _text(x, r.top + 12, port, "port")
         y += LINE - 2
     x = r.left + PADDING
     yield _text(x, y, box.title, "op", COLOURS[box.kind][1])
@@ -135,8 +136,8 @@ def _box(box: Box, r: Rectangle) -> Iterator[str]:
             yield f'<circle cx="{x + 3:.1f}" cy="{y - 4:.1f}" r="3" fill="{stroke}"/>'
         yield _text(x + 2 * CHARACTER, y, row.text)
     for i, result in enumerate(box.results if box.kind != INPUT else ()):
-        at = port_x(r, i, len(box.results))
-        yield _text(at + 4, r.bottom + 12, result, "type")
+        x = r.centre + r.width * box.result_shift(i)
+        yield _text(x + 4, r.bottom + 12, result, "type")
     yield "</g>"
 
 
@@ -148,19 +149,14 @@ def _tag(cell: Cell, r: Rectangle) -> Iterator[str]:
     yield _text(r.left + PADDING / 2, r.top + 13, cell.tag, "detail")
 
 
-def port_x(r: Rectangle, index: int, count: int) -> float:
-    """Where the wire of port `index` of `count` meets the edge of a box."""
-    return r.centre + r.width * port_shift(index, count)
-
-
 def _wire(picture: Picture, wire: Wire) -> str:
     route = picture.layers.routes[wire]
     boxes = picture.scene.boxes
     first, *bends, last = (picture.place[cell] for cell in route)
     start_x = first.centre
     if route[0].box is not None:
-        start_x = port_x(first, wire.result, len(boxes[wire.source].results))
-    end_x = port_x(last, wire.port, len(boxes[wire.target].ports))
+        start_x += first.width * boxes[wire.source].result_shift(wire.result)
+    end_x = last.centre + last.width * boxes[wire.target].port_shift(wire.port)
     points = [(start_x, first.bottom)]
     points += [(r.centre, y) for r in bends for y in (r.top, r.bottom)]
     points.append((end_x, last.top))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -67,9 +68,13 @@ def two(tmp_path: Path) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _clean_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Forget the modules that a test loaded, so that the next one may reuse their names."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    yield
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
@@ -272,8 +277,9 @@ def test_files_that_cannot_be_used(tmp_path, capsys, source: str, expected: str)
     ("example", "expected"),
     [
         ("lambda: 1.0", "must return a tuple with one entry per argument, not float"),
-        ("lambda: [][1]", "making the example arguments of f failed: IndexError"),
-        ("lambda: (np.ones(3), 2)", "f() takes 1 positional argument"),
+        ("lambda: [][1]", "the example of f: IndexError: list index"),
+        ("lambda: (np.ones(3), 2)", "the arguments of f fit its parameters (x)"),
+        ("lambda: (np.ones(3, complex),)", "complex128"),
     ],
 )
 def test_examples_that_cannot_be_used(tmp_path, capsys, example: str, expected: str) -> None:
@@ -295,6 +301,17 @@ def test_an_error_while_tracing_names_the_users_line(tmp_path, capsys) -> None:
         encoding="utf-8",
     )
     assert "branch.py:6" in fail(capsys, "dump", str(path))
+
+
+@pytest.mark.parametrize("command", ["dump", "time"])
+def test_a_bug_in_the_users_function_is_one_line_too(tmp_path, capsys, command: str) -> None:
+    path = tmp_path / "bug.py"
+    path.write_text(
+        "import numpy as np\nimport tapeless as tl\n\n"
+        "@tl.compile(example=lambda: (np.ones(3),))\ndef f(x):\n    return x + nothing\n",
+        encoding="utf-8",
+    )
+    assert "bug.py:6: NameError: name 'nothing' is not defined" in fail(capsys, command, str(path))
 
 
 def test_target_is_split_at_the_last_colon_before_a_name(tmp_path) -> None:
