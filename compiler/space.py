@@ -40,6 +40,11 @@ class Space:
         return tuple(a for a in range(len(self.extents)) if a not in self.reduced)
 
     @property
+    def outer_extents(self) -> Shape:
+        """The shape of a value that has one element per row."""
+        return tuple(self.extents[a] for a in self.outer)
+
+    @property
     def inner(self) -> tuple[int, ...]:
         """The reduced axes, in order."""
         return tuple(sorted(self.reduced))
@@ -151,6 +156,16 @@ def derive(body: Graph) -> Space:
     else:
         root, reduced = body.outputs[0], frozenset()
     space = Space(root.type.shape, reduced, {root: identity(root.type.shape)})
+    _propagate(body, space)
+    for value in body.outputs:  # joins, whose operands are read elsewhere, line up by shape
+        if value not in space.alignment and value.type.shape == space.extents:
+            space.alignment[value] = identity(space.extents)
+            _propagate(body, space)
+    return space
+
+
+def _propagate(body: Graph, space: Space) -> None:
+    """Align what follows from the values that are aligned."""
     count = 0
     while count != len(space.alignment):
         count = len(space.alignment)
@@ -163,4 +178,3 @@ def derive(body: Graph) -> Space:
             if found is not None:
                 for value, alignment in _known_operands(node, found):
                     space.alignment.setdefault(value, alignment)
-    return space

@@ -61,6 +61,10 @@ class Module:
         self._functions[name] = function
         return function
 
+    def has_function(self, name: str) -> bool:
+        """Whether ``name`` is being defined here."""
+        return name in self._functions
+
     def constant_table(
         self, name: str, element_type: str, values: Sequence[bool | int | float]
     ) -> Operand:

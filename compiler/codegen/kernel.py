@@ -163,6 +163,10 @@ class KernelEmitter:
             b.scatter(value, pointer, every, dtype.itemsize)
         elif mask is None:
             b.store(value, pointer, dtype.itemsize)
+        elif statement.active == 1:
+            # LLVM 22 turns a masked store of one lane into a scalar store of the value before a
+            # truncation, which writes past the element.
+            b.store(b.extract(value, 0), pointer, dtype.itemsize)
         else:
             b.masked_store(value, pointer, mask, dtype.itemsize)
 

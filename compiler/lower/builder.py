@@ -130,7 +130,7 @@ class LoopBuilder:
     def _compute(
         self, op: str, args: tuple[Var, ...], dtype: DType, vector: bool, **attrs: Any
     ) -> Var:
-        key = (op, args, tuple(sorted((k, str(v)) for k, v in attrs.items())))
+        key = (op, args, dtype, tuple(sorted((k, str(v)) for k, v in attrs.items())))
         var, where = self._number(key, frozenset(), args, dtype, self.lanes if vector else 1)
         if where is not None:
             where.append(Compute(var, op, args, attrs))

@@ -67,9 +67,9 @@ def index(symbol: str) -> Affine:
     return Affine(((symbol, 1),))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Var:
-    """A value inside a kernel: element type and number of lanes (1: scalar)."""
+    """A value inside a kernel: element type and number of lanes (1: scalar); itself alone."""
 
     name: str
     dtype: DType

@@ -24,6 +24,7 @@ _FMA_LATENCY = 4
 """Cycles until an accumulator can be used again (Zen 4/5, Golden Cove: 4)."""
 
 
+_COST_OF_A_REGISTER = 0.003
 _NO_AXIS = -1
 
 Step = Callable[[Affine, Affine, list[Var]], list[Var]]
@@ -50,7 +51,8 @@ class Tile:
 def choose_tile(rows: int, vectors: int, target: Target) -> Tile:
     """The tile with the lowest estimated cycles per step of k for the whole of C.
 
-    Two FMAs and two loads start per cycle; fewer accumulators than latency × 2 leave gaps.
+    Two FMAs and two loads start per cycle; fewer accumulators than latency × 2 leave gaps. Every
+    register of every shape of tile is code to be compiled: each counts as some per mille of time.
     """
 
     def cycles(tile_rows: int, tile_vectors: int) -> float:
@@ -59,16 +61,18 @@ def choose_tile(rows: int, vectors: int, target: Target) -> Tile:
         return max(fma, loads, _FMA_LATENCY) + 0.5
 
     def total(tile: Tile) -> float:
+        code = 0
         result = 0.0
         for width, columns in _pieces(vectors, tile.vectors):
             for height, count in _pieces(rows, tile.rows):
                 result += columns * count * cycles(height, width)
-        return result
+                code += height * width
+        return result * (1 + _COST_OF_A_REGISTER * code)
 
     options = []
     for width in range(1, min(4, vectors) + 1):
         height = (target.vector_registers - width - 1) // width
-        options += [Tile(min(rows, h), width) for h in range(max(1, height - 4), height + 1)]
+        options += [Tile(min(rows, h), width) for h in range(max(1, height // 3), height + 1)]
     return min(options, key=lambda tile: (total(tile), -tile.rows))
 
 

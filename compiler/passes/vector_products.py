@@ -82,7 +82,7 @@ def _expanded(builder: GraphBuilder, node: Node, operands: list[Value]) -> Value
 
     product = emit(elementwise.mul, [spread(x, loops_x), spread(y, loops_y)])
     summed = tuple(sorted(space.index(loop) for loop in range(lead, len(order))))
-    total = emit(reduction.sum_, [product], axes=summed)
+    total = emit(reduction.sum_, [product], axes=summed) if summed else product
     kept = [loop for loop in space if loop < lead]
     if kept != sorted(kept):
         total = emit(shaping.transpose, [total], axes=tuple(kept.index(i) for i in range(lead)))

@@ -40,6 +40,11 @@ def is_fusible(node: Node) -> bool:
     )
 
 
+def reads_views(node: Node) -> bool:
+    """Nodes whose kernels, though not fused with others, can read through inline views."""
+    return node.op.name in ("cumsum", "scatter", "scatter_add")
+
+
 def aligned_operand(
     value: Value, group: Group, producers: Mapping[Value, Node]
 ) -> tuple[Alignment | None, bool]:
@@ -83,13 +88,20 @@ def _admit_elementwise(
     if problem:
         return None
     if alignment is None:
-        same = node.output.type.shape == group.space.extents
-        return identity(node.output.type.shape) if same and group.kind != "dot" else None
+        return _unrelated_alignment(node, group.space)
     space = group.space
     if group.kind == "dot":
         return alignment if alignment == identity(space.extents) else None
     full = space.is_full(alignment)
     return alignment if full or (space.reduced and space.is_outer(alignment)) else None
+
+
+def _unrelated_alignment(node: Node, space: Space) -> Alignment | None:
+    """For a node that reads nothing of the group: by its shape alone."""
+    shape = node.output.type.shape
+    if shape == space.extents:
+        return identity(shape)
+    return space.outer if space.reduced and shape == space.outer_extents else None
 
 
 def _admit_reduction(node: Node, group: Group, producers: Mapping[Value, Node]) -> Alignment | None:
@@ -105,7 +117,8 @@ def _admit_reduction(node: Node, group: Group, producers: Mapping[Value, Node]) 
     if None in alignment or not group.space.is_full(alignment):
         return None
     along = frozenset(a for a in (alignment[axis] for axis in reduced_axes(node)) if a is not None)
-    if group.space.reduced and group.space.reduced != along:
+    # A sum over no axes is a reduction, too, and shares its kernel with none over some.
+    if not along or (group.kind == "rows" and group.space.reduced != along):
         return None
     return after_reduction(node, alignment)
 
@@ -136,6 +149,56 @@ def admit(node: Node, group: Group, producers: Mapping[Value, Node]) -> Alignmen
     if group.kind not in ("map", "rows", "dot") or len(group.nodes) >= MAX_GROUP_NODES:
         return None
     return _ADMISSION[node.op.family](node, group, producers)
+
+
+def _translation(guest: Group, host: Group) -> Alignment | None:
+    """The axis of the host's space for each of the guest's, or None if they do not match."""
+    if guest.space.extents == host.space.extents:
+        both = {guest.space.reduced, host.space.reduced}
+        agree = len(both - {frozenset()}) <= 1
+        return identity(host.space.extents) if agree else None
+    if guest.kind == "map" and guest.space.extents == host.space.outer_extents:
+        return host.space.outer
+    return None
+
+
+def merged_space(
+    host: Group, guest: Group, nodes: list[Node], producers: Mapping[Value, Node]
+) -> tuple[str, Space] | None:
+    """Kind and space of the two groups as one, or None if they cannot be.
+
+    `nodes` are those of both, in order. They are admitted again one by one to the joint space, and
+    each must be aligned as it was: a value that was read through memory is now read in place.
+    """
+    kinds = {host.kind, guest.kind}
+    axes = _translation(guest, host)
+    if kinds not in _MERGEABLE or axes is None or len(nodes) > MAX_GROUP_NODES:
+        return None
+    before = dict(host.space.alignment)
+    for value, alignment in guest.space.alignment.items():
+        before[value] = tuple(None if a is None else axes[a] for a in alignment)
+    kind = next(kind for kind in _CHOOSY if kind in kinds)
+    reduced = host.space.reduced | guest.space.reduced
+    joint = Group(-1, kind, Space(host.space.extents, reduced))
+    for node in nodes:
+        wanted = before[node.output]
+        found = wanted if node.op.name == "dot" else admit(node, joint, producers)
+        if found != wanted:
+            return None
+        joint.space.alignment[node.output] = wanted
+    return kind, joint.space
+
+
+_CHOOSY = ("dot", "rows", "map")
+"""Kinds from the one that admits least to the one that admits most."""
+
+_MERGEABLE = ({"map"}, {"rows"}, {"map", "rows"}, {"map", "dot"})
+"""Kinds of groups that can become one."""
+
+
+def choosiness(group: Group) -> int:
+    """Sorts groups so that those that admit less come first."""
+    return _CHOOSY.index(group.kind) if group.kind in _CHOOSY else len(_CHOOSY)
 
 
 def own_space(node: Node) -> tuple[str, Space, Alignment]:

@@ -6,8 +6,16 @@ from collections.abc import Iterable
 
 from ....ir.graph import Graph, GraphBuilder, Node, Value
 from ....ir.ops import Family, structure
-from ...space import is_unit_reshape
-from .admission import admit, is_fusible, is_inline, own_space
+from ...space import Alignment, is_unit_reshape
+from .admission import (
+    admit,
+    choosiness,
+    is_fusible,
+    is_inline,
+    merged_space,
+    own_space,
+    reads_views,
+)
 from .groups import Group, Groups
 
 _SIBLINGS_TRIED = 4
@@ -20,6 +28,7 @@ class _Fuser:
         self.producers = graph.producers()
         self.groups = Groups()
         self.readers: dict[Value, list[Group]] = {}
+        self.position = {node: number for number, node in enumerate(graph.nodes)}
         self.kept = self._materialized()
 
     def _materialized(self) -> set[Value]:
@@ -27,7 +36,7 @@ class _Fuser:
         wanted = set(self.graph.outputs)
         for node in reversed(self.graph.nodes):
             shows_memory = is_unit_reshape(node) and node.output in wanted
-            if not is_fusible(node) or shows_memory:
+            if not (is_fusible(node) or reads_views(node)) or shows_memory:
                 wanted.update(node.inputs)
         return wanted
 
@@ -51,14 +60,38 @@ class _Fuser:
         bases = sorted(self.bases(node), key=self._age)
         needed = {g.number: g for v in bases if (g := self.groups.of.get(v)) is not None}
         candidates = [needed[number] for number in sorted(needed, reverse=True)]
-        if is_fusible(node):
-            for group in [*candidates, *self._siblings(bases, needed)]:
-                alignment = admit(node, group, self.producers)
-                if alignment is not None and self.groups.may_join(group, needed.values()):
-                    self._join(group, node, alignment, bases, needed.values())
-                    return
+        homes = self._homes(node, candidates, self._siblings(bases, needed), needed.values())
+        if homes:
+            (group, alignment), *others = homes
+            self._join(group, node, alignment, bases, needed.values())
+            for other, _ in others:
+                if other in candidates:
+                    self._try_to_merge(group, other)
+            return
         kind, space, alignment = own_space(node)
         self._join(self.groups.create(kind, space), node, alignment, bases, needed.values())
+
+    def _homes(
+        self, node: Node, producers: list[Group], siblings: list[Group], needed: Iterable[Group]
+    ) -> list[tuple[Group, Alignment]]:
+        """The groups that admit `node`: producers first, and of these the choosiest kind first."""
+        if not is_fusible(node):
+            return []
+        ranked = sorted(producers, key=choosiness)
+        found = []
+        for group in [*ranked, *siblings]:
+            alignment = admit(node, group, self.producers)
+            if alignment is not None and self.groups.may_join(group, needed):
+                found.append((group, alignment))
+        return found
+
+    def _try_to_merge(self, group: Group, other: Group) -> None:
+        if not self.groups.may_merge(group, other):
+            return
+        nodes = sorted(group.nodes + other.nodes, key=self.position.__getitem__)
+        merged = merged_space(group, other, nodes, self.producers)
+        if merged is not None:
+            self.groups.merge(group, other, *merged)
 
     def _age(self, value: Value) -> int:
         group = self.groups.of.get(value)
@@ -67,8 +100,9 @@ class _Fuser:
     def _siblings(self, bases: list[Value], needed: dict[int, Group]) -> list[Group]:
         found: dict[int, Group] = {}
         for value in bases:
-            for group in self.readers.get(value, ())[-_SIBLINGS_TRIED:]:
-                if group.number not in needed:
+            for reader in self.readers.get(value, ())[-_SIBLINGS_TRIED:]:
+                group = reader.current
+                if group.number not in needed and group.kind != "dot":
                     found[group.number] = group
         return [found[number] for number in sorted(found, reverse=True)]
 
@@ -76,7 +110,7 @@ class _Fuser:
         self,
         group: Group,
         node: Node,
-        alignment: tuple[int | None, ...],
+        alignment: Alignment,
         bases: list[Value],
         needed: Iterable[Group],
     ) -> None:
@@ -121,7 +155,7 @@ class _Fuser:
                 env.update(zip(node.outputs, outputs, strict=True))
                 continue
             body, inputs, outputs = self._body(group, escaping)
-            first = group.nodes[0]
+            first = min(group.nodes, key=self.position.__getitem__)
             results = builder.emit(
                 structure.fused,
                 [env[value] for value in inputs],
@@ -133,8 +167,10 @@ class _Fuser:
         return builder.build(env[value] for value in self.graph.outputs)
 
     def _escaping(self, order: list[Group]) -> set[Value]:
-        """Values that another group or the caller reads."""
+        """Values that another group or the caller reads, or nobody: those can fail and are kept."""
+        read = {value for node in self.graph.nodes for value in node.inputs}
         escaping = set(self.graph.outputs)
+        escaping |= {v for node in self.graph.nodes for v in node.outputs if v not in read}
         for group in order:
             for node in group.nodes:
                 for value in self.bases(node):
@@ -169,10 +205,10 @@ class _Fuser:
                 env.update(zip(producer.outputs, copies, strict=True))
             return env[root]
 
-        for node in group.nodes:
+        for node in sorted(group.nodes, key=self.position.__getitem__):
             copies = body.copy_node(node, [fetch(value) for value in node.inputs])
             env.update(zip(node.outputs, copies, strict=True))
-        outputs = [v for node in group.nodes for v in node.outputs if v in escaping]
+        outputs = [v for v in env if v in escaping and self.groups.of.get(v) is group]
         return body.build(env[value] for value in outputs), inputs, outputs
 
 

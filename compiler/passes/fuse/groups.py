@@ -21,6 +21,15 @@ class Group:
     kind: str
     space: Space
     nodes: list[Node] = field(default_factory=list)
+    merged_into: Group | None = None
+
+    @property
+    def current(self) -> Group:
+        """This group, or the one that it has become part of."""
+        group = self
+        while group.merged_into is not None:
+            group = group.merged_into
+        return group
 
 
 def _bits(mask: int) -> Iterator[int]:
@@ -75,7 +84,31 @@ class Groups:
         for number in _bits(above):
             self._descendants[number] |= below
 
+    def may_merge(self, one: Group, other: Group) -> bool:
+        """Whether nothing lies between the two groups that would have to run in their midst."""
+        between = self._descendants[one.number] & self._ancestors[other.number]
+        between |= self._descendants[other.number] & self._ancestors[one.number]
+        return not between & ~(1 << one.number | 1 << other.number)
+
+    def merge(self, into: Group, other: Group, kind: str, space: Space) -> None:
+        """Move the nodes of `other` to `into`, which becomes of `kind`, over `space`."""
+        into.kind, into.space = kind, space
+        into.nodes += other.nodes
+        for node in other.nodes:
+            for value in node.outputs:
+                self.of[value] = into
+        other.nodes, other.merged_into = [], into
+        bit, gone = 1 << into.number, 1 << other.number
+        above = (self._ancestors[into.number] | self._ancestors[other.number]) & ~(bit | gone)
+        below = (self._descendants[into.number] | self._descendants[other.number]) & ~(bit | gone)
+        self._ancestors[into.number], self._descendants[into.number] = above, below
+        for number in _bits(below):
+            self._ancestors[number] |= above | bit
+        for number in _bits(above):
+            self._descendants[number] |= below | bit
+
     def in_order(self) -> list[Group]:
         """The groups, each after all that it depends on; ties by order of creation."""
         # A group has strictly more ancestors than any of its ancestors.
-        return sorted(self.all, key=lambda g: (self._ancestors[g.number].bit_count(), g.number))
+        live = [group for group in self.all if group.nodes]
+        return sorted(live, key=lambda g: (self._ancestors[g.number].bit_count(), g.number))
