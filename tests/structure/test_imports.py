@@ -122,8 +122,8 @@ def _computed_imports(source) -> Iterator[int]:
         if isinstance(node, ast.Name) and node.id == "__import__":
             yield node.lineno
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            targets = {target.split(".")[0] for target in _targets(source, node)}
-            if "importlib" in targets:
+            targets = set(_targets(source, node))
+            if any(t.startswith("importlib") for t in targets - {"importlib.metadata"}):
                 yield node.lineno
 
 

@@ -39,7 +39,7 @@ def accepts(op: Op, type: TensorType) -> bool:
 def test_op_is_declared_in_full(name: str) -> None:
     op = PRIMITIVES[name]
     assert op.reference is not None
-    assert len(op.doc) > 3
+    assert op.doc
     assert op.name == name
 
 
