@@ -11,7 +11,7 @@ from ...ir.errors import UnsupportedError
 from .array import TracedArray
 from .functions import HINTS, apply_function
 from .lift import convert
-from .views import fresh
+from .views import fresh, rearranged
 
 
 def _like(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,6 +77,15 @@ def conjugate(self: TracedArray) -> Any:
     return np.conjugate(self)  # type: ignore[call-overload]
 
 
+def view(self: TracedArray, *args: Any, **kwargs: Any) -> TracedArray:
+    """`x.view()`: another array on the same storage; elements are not reinterpreted."""
+    if args or kwargs:
+        raise UnsupportedError(
+            "x.view() takes no arguments here", given=f"{args or kwargs}", hint="use x.astype(...)"
+        )
+    return rearranged(self, lambda source: source[...])
+
+
 def _unsupported(name: str) -> Callable[..., Any]:
     def method(self: TracedArray, *args: Any, **kwargs: Any) -> Any:
         raise UnsupportedError(
@@ -89,8 +98,8 @@ def _unsupported(name: str) -> Callable[..., Any]:
 
 
 _FUNCTIONS = (
-    "sum prod max min mean var std all any argmax argmin cumsum cumprod ptp diagonal dot clip "
-    "round take repeat squeeze swapaxes ravel copy"
+    "sum prod max min mean var std all any argmax argmin cumsum cumprod ptp trace diagonal "
+    "dot clip round take repeat squeeze swapaxes ravel copy"
 ).split()
 _UNSUPPORTED = (
     "sort argsort partition argpartition searchsorted nonzero resize byteswap dump dumps tofile "
@@ -110,5 +119,6 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "compress": compress,
     "conj": conjugate,
     "conjugate": conjugate,
+    "view": view,
 }
 """Every method of `numpy.ndarray` that traced arrays answer, if only with an error."""

@@ -48,8 +48,12 @@ def loop_types(
             f"np.{ufunc.__name__} is defined for its operands' element types",
             given=f"{_names(operands)}: {error}",
         ) from None
-    _check_supported(ufunc.__name__, types, operands)
-    return types
+    results = types[ufunc.nin :]
+    _check_supported(ufunc.__name__, results, operands)
+    # Small integers that NumPy looks at as float16 (np.signbit) are the same numbers in float32.
+    inputs = [np.dtype(np.float32) if t == np.float16 else t for t in types[: ufunc.nin]]
+    _check_supported(ufunc.__name__, inputs, operands)
+    return (*inputs, *results)
 
 
 def reduction_type(ufunc: np.ufunc, operand: DType, dtype: DType | None = None) -> DType:

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.errors import DTypeError, ShapeError, TraceError, UnsupportedError
+from ...ir.errors import DTypeError, ShapeError, UnsupportedError
 from ...ir.types import BOOL, INT64, DType, Shape
 from .array import Kind, TracedArray, with_kind
 from .contraction import broadcast_shapes
 from .lift import broadcast_to, convert, emit, lift
 from .promotion import OperandType, loop_types, operand_type
+from .reductions import store
 from .ufunc_methods import METHODS
 from .ufuncs import ALTERNATIVES, COMPARISONS, UFUNCS, Rule, shortcut
+from .views import rearranged
 
 
 def apply_ufunc(
@@ -31,6 +33,7 @@ def apply_ufunc(
             hint=f"closest: {ALTERNATIVES[ufunc]}" if ufunc in ALTERNATIVES else "",
         )
     if method == "__call__":
+        inputs, options = _axis_last(ufunc, inputs, options)
         return _call(ufunc, inputs, **_understood(ufunc, options))
     if method not in METHODS:
         raise UnsupportedError(
@@ -38,6 +41,17 @@ def apply_ufunc(
             given=f"np.{ufunc.__name__}.{method}",
         )
     return METHODS[method](ufunc, *inputs, **options)
+
+
+def _axis_last(
+    ufunc: np.ufunc, inputs: Sequence[Any], options: Mapping[str, Any]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """`np.vecdot(axis=)` as the same product of the operands with that axis put last."""
+    if ufunc is not np.vecdot or "axis" not in options:
+        return inputs, options
+    axis = options["axis"]
+    moved = [rearranged(x, lambda source: np.moveaxis(source, axis, -1)) for x in inputs]
+    return moved, {name: value for name, value in options.items() if name != "axis"}
 
 
 _OPTIONS = {"out", "where", "dtype", "signature", "sig", "casting"}
@@ -198,14 +212,3 @@ def _boolean(mask: Any) -> TracedArray:
     if array.dtype != BOOL:
         raise DTypeError("where= is a boolean array", given=str(array.dtype))
     return array
-
-
-def store(target: TracedArray, value: TracedArray) -> None:
-    """Write `value`, of the target's shape, into `target` in its element type."""
-    if target.kind is not Kind.ARRAY:
-        raise TraceError(
-            "an array updated in place is an array",
-            given=f"a {target.kind.value}",
-            hint="bind the name anew: x = x + y",
-        )
-    target.write(convert(value, target.dtype).value)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ...ir.types import INT64
+from ...ir.types import BOOL, INT64
 from . import contraction, formulas
 from .array import TracedArray
 from .lift import convert, emit
@@ -34,6 +34,15 @@ def _emits(op: str) -> Rule:
         return emit(op, *operands)
 
     return rule
+
+
+def _logical(op: str) -> Row:
+    """Logic on truth values, which numbers have by not being zero."""
+
+    def of_numbers(*operands: TracedArray) -> Any:
+        return emit(op, *(convert(x, BOOL) for x in operands))
+
+    return on("b", op) | on(NUMBERS, of_numbers)
 
 
 def _compared(op: str, if_left_negative: bool) -> Row:
@@ -140,10 +149,10 @@ UFUNCS: dict[np.ufunc, Row] = {
     np.fmax: on("f", formulas.fmax) | on(BITS, "max"),
     np.fmin: on("f", formulas.fmin) | on(BITS, "min"),
     np._core.umath.clip: on(ANY, formulas.clip),
-    np.logical_and: on("b", "and"),
-    np.logical_or: on("b", "or"),
-    np.logical_xor: on("b", "xor"),
-    np.logical_not: on("b", "not"),
+    np.logical_and: _logical("and"),
+    np.logical_or: _logical("or"),
+    np.logical_xor: _logical("xor"),
+    np.logical_not: _logical("not"),
     np.isnan: on("f", "isnan") | on(BITS, formulas.never),
     np.isinf: on("f", "isinf") | on(BITS, formulas.never),
     np.isfinite: on("f", "isfinite") | on(BITS, formulas.always),
