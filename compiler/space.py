@@ -157,7 +157,8 @@ def derive(body: Graph) -> Space:
         root, reduced = body.outputs[0], frozenset()
     space = Space(root.type.shape, reduced, {root: identity(root.type.shape)})
     _propagate(body, space)
-    for value in body.outputs:  # joins, whose operands are read elsewhere, line up by shape
+    # What nothing ties to the root lines up by its shape, as when it was admitted.
+    for value in (*(node.inputs[0] for node in reductions), *body.outputs):
         if value not in space.alignment and value.type.shape == space.extents:
             space.alignment[value] = identity(space.extents)
             _propagate(body, space)
