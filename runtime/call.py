@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..ir.errors import ArgumentError
-from ..ir.location import Location
 from ..ir.pytree import LEAF, Path, TreeDef, follow
 from .arena import Frame
 from .executable import Executable
@@ -63,7 +62,6 @@ class Plan:
     inputs with leaves (those that the program never reads are left out); `updates[i]` is the leaf
     that program output i is written to. Leaf k of the result, of the given `structure`, is
     `results[leaves[k]]`. `ranges[leaf]` bounds a Python integer that meets narrower integers.
-    `loc` is where the function is defined.
     """
 
     inputs: tuple[tuple[int, int], ...]
@@ -75,7 +73,6 @@ class Plan:
     captured: tuple[Array, ...] = ()
     writes: tuple[ContainerWrite, ...] = ()
     ranges: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    loc: Location | None = None
 
 
 class Overlap(Exception):
@@ -129,7 +126,7 @@ class Entry:
         self._scalars = tuple(pair for pair in plan.inputs if pair not in arrays)
         self._written = frozenset(plan.updates.values())
         for leaf in sorted(self._written):
-            require_updatable(everything[leaf], plan.names[leaf], plan.loc)
+            require_updatable(everything[leaf], plan.names[leaf])
         self._moved = tuple(leaf for leaf in self._leaves if not is_dense(everything[leaf]))
         self._fresh = tuple((array.dtype, array.shape) for array in plan.captured)
         self._disjoint: list[int] = []
@@ -210,10 +207,9 @@ class Entry:
             if type(leaves[leaf]) is int and not -(2**63) <= leaves[leaf] < 2**63
         ]
         return ArgumentError(
-            f"{', '.join(names)} must fit 64 bits",
-            given="a larger Python integer",
+            f"the integer {', '.join(names)} fits into 64 bits",
+            given="a larger one",
             hint="pass a float",
-            loc=self.plan.loc,
         )
 
     def _run_on_copies(self, leaves: Sequence[Any]) -> list[Any]:
@@ -242,7 +238,6 @@ class Entry:
             f"{names[updated]} is updated in place and must not overlap {names[other]}",
             given="two arrays that share part of their memory",
             hint="pass a copy of one of them",
-            loc=self.plan.loc,
         )
 
     def _captures(self) -> list[Array]:
@@ -260,7 +255,6 @@ class Entry:
                     f"{low} to {high}",
                     given=str(leaves[leaf]),
                     hint="convert the array that it meets to a wider dtype",
-                    loc=self.plan.loc,
                 )
 
     def _require_disjoint(self, addresses: list[int]) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ..ir.errors import ArgumentError
-from ..ir.location import Location
 from .pointers import Array
 
 Groups = tuple[tuple[int, ...], ...]
@@ -56,21 +55,19 @@ def overlaps_itself(array: Array) -> bool:
     return False
 
 
-def require_updatable(array: Array, name: str, loc: Location | None) -> None:
+def require_updatable(array: Array, name: str) -> None:
     """Raise `ArgumentError` unless `array` can be updated in place."""
     if not array.flags.writeable:
         raise ArgumentError(
             f"{name} is updated in place and must be writable",
             given="a read-only array",
             hint="pass a copy, or set array.flags.writeable = True",
-            loc=loc,
         )
     if overlaps_itself(array):
         raise ArgumentError(
             f"{name} is updated in place and must have memory of its own for every element",
             given=f"an array of shape {array.shape} with strides {array.strides}",
             hint="pass a copy: np.array(x)",
-            loc=loc,
         )
 
 

@@ -14,12 +14,11 @@ functions of functions and work inside and outside of it. `optim` has optimizers
 raised.
 """
 
-from . import optim
+from . import errors, optim
 from .batching import vmap
 from .checks import check_grads
 from .compiled import CompiledFunction, compile
 from .custom import custom_vjp, stop_gradient
-from .ir import errors
 from .jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from .lowered import Cost, Lowered
 from .transforms import grad, jvp, value_and_grad, vjp

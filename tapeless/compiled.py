@@ -199,7 +199,7 @@ class CompiledFunction:
             aliases=_first_of_group(len(call.leaves), groups),
         )
         compilation, executable = self._program(traced)
-        plan = plan_of(traced, location_of(self._fn))
+        plan = plan_of(traced)
         entry = Entry(plan, executable, call.leaves, self._state.counts)
         return Specialization(traced, compilation, entry)
 

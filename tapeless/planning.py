@@ -9,12 +9,11 @@ from .compiler.trace import results as traced_results
 from .compiler.trace.array import Kind
 from .compiler.trace.function import TracedFunction
 from .ir.graph import Graph, Value
-from .ir.location import Location
 from .runtime.call import ContainerWrite, Plan, Result, ResultKind
 
 
-def plan_of(traced: TracedFunction, loc: Location | None) -> Plan:
-    """The call plan of a traced function that is defined at `loc`."""
+def plan_of(traced: TracedFunction) -> Plan:
+    """The call plan of a traced function."""
     return Plan(
         inputs=tuple((i, i) for i in _inputs_needed(traced)),
         updates=traced.updates,
@@ -25,7 +24,6 @@ def plan_of(traced: TracedFunction, loc: Location | None) -> Plan:
         captured=traced.captures,
         writes=tuple(ContainerWrite(write.path, write.result) for write in traced.writes),
         ranges=traced.ranges,
-        loc=loc,
     )
 
 
