@@ -113,6 +113,36 @@ def test_readme_code_runs(tmp_path, number: int) -> None:
     run(tmp_path, str(path))
 
 
+DUMP = re.compile(r"(\$ tapeless dump regression\.py\n)(.*?)(^```)", re.DOTALL | re.MULTILINE)
+PICTURE = ROOT / "docs" / "regression.svg"
+
+
+@pytest.fixture
+def regression(tmp_path) -> Path:
+    """A folder with the README's regression.py."""
+    (code,) = [block for block in PYTHON_BLOCKS if block.startswith("# regression.py\n")]
+    (tmp_path / "regression.py").write_text(code, encoding="utf-8")
+    return tmp_path
+
+
+def test_readme_shows_the_real_dump(regression, request) -> None:
+    dump = run(regression, "-m", "tapeless", "dump", "regression.py")
+    if request.config.getoption("--update-golden"):
+        text = DUMP.sub(lambda match: match[1] + dump + match[3], README)
+        (ROOT / "README.md").write_text(text, encoding="utf-8")
+    shown = DUMP.search((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown
+    assert shown[2] == dump
+
+
+def test_readme_shows_the_real_picture(regression, request) -> None:
+    picture = run(regression, "-m", "tapeless", "dump", "regression.py", "--format", "svg")
+    if request.config.getoption("--update-golden"):
+        PICTURE.write_text(picture, encoding="utf-8")
+    assert f"(docs/{PICTURE.name})" in README
+    assert PICTURE.read_text(encoding="utf-8") == picture
+
+
 def test_readme_and_ci_install_and_test_alike() -> None:
     commands = re.findall(r"^python -m venv .*$", README, re.MULTILINE)
     assert len(commands) == 2
