@@ -12,7 +12,7 @@ from itertools import pairwise
 from ...ir.graph import Graph, GraphBuilder, Node, Value
 from ...ir.ops import Family, creation
 from ...ir.types import TensorType
-from ..space import Alignment, Space, derive, reduced_axes
+from ..space import Alignment, Space, derive, is_consistent, reduced_axes
 
 
 def _pairs(alignment: Alignment, space: Space) -> tuple[set[tuple[int, int]], set[int]]:
@@ -113,6 +113,6 @@ def collapse_axes(body: Graph) -> Graph:
     Ensures: the same elements in memory order, over as few and as long axes as possible.
     """
     space = derive(body)
-    if 0 in space.extents or not _can_collapse(body, space):
+    if 0 in space.extents or not _can_collapse(body, space) or not is_consistent(body, space):
         return body
     return _Collapser(body, space).run()

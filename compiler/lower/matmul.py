@@ -9,6 +9,7 @@ is not contiguous along n is first copied into a panel of scratch memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -25,6 +26,9 @@ _FMA_LATENCY = 4
 
 
 _COST_OF_A_REGISTER = 0.003
+_FAR_APART = 2048  # bytes between rows of B from which on every row is another page
+_READ_OFTEN = 8  # tiles of rows that share a panel
+_DEEP = 256  # steps of k
 _NO_AXIS = -1
 
 Step = Callable[[Affine, Affine, list[Var]], list[Var]]
@@ -38,6 +42,18 @@ class _Axis:
     extent: int
     left: int
     right: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Matrix:
+    """One product inside the batch: offsets of A and B, the outer indices, the panel of B (a
+    buffer number) if it is packed, and the rows of a whole tile."""
+
+    left: Affine
+    right: Affine
+    at: dict[int, Position]
+    panel: int | None
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,60 +171,39 @@ class MatmulLowering:
             self._walk(depth + 1, left + step * axis.left, right + step * axis.right, at)
 
     def _matrix(self, left: Affine, right: Affine, at: dict[int, Position]) -> None:
-        panel = None
-        if self.columns.right != 1 and self.columns.extent > 1:
-            panel = self._pack(right)
+        """One matrix product: tiles of columns outside, so that their panel of B stays in cache."""
         vectors = -(-self.columns.extent // self.lanes)
         tile = choose_tile(self.rows.extent, vectors, self.target)
+        panel = self._panel(tile)
+        place = _Matrix(left, right, at, panel, tile.rows)
         done = 0
         for width, count in _pieces(vectors, tile.vectors):
             step = width * self.lanes
             # The last piece may end in a partial vector; it is then emitted by itself.
             ragged = (done + count * step) > self.columns.extent
             whole = count - 1 if ragged else count
-            if whole:
-                self._column_tiles(left, right, at, panel, tile.rows, (done, whole, step, width))
+            if whole == 1:
+                self._row_tiles(place, Affine((), done), width)
+            elif whole:
+                symbol = self._symbol("j")
+                with self.builder.loop(symbol, done, done + whole * step, step):
+                    self._row_tiles(place, index(symbol), width)
             if ragged:
-                start = Affine((), done + whole * step)
-                self._row_tiles(left, right, at, panel, tile.rows, start, width)
+                self._row_tiles(place, Affine((), done + whole * step), width)
             done += count * step
 
-    def _column_tiles(
-        self,
-        left: Affine,
-        right: Affine,
-        at: dict[int, Position],
-        panel: int | None,
-        rows: int,
-        columns: tuple[int, int, int, int],
-    ) -> None:
-        start, count, step, width = columns
-        if count == 1:
-            self._row_tiles(left, right, at, panel, rows, Affine((), start), width)
-            return
-        symbol = self._symbol("j")
-        with self.builder.loop(symbol, start, start + count * step, step):
-            self._row_tiles(left, right, at, panel, rows, index(symbol), width)
-
-    def _row_tiles(
-        self,
-        left: Affine,
-        right: Affine,
-        at: dict[int, Position],
-        panel: int | None,
-        rows: int,
-        column: Affine,
-        width: int,
-    ) -> None:
+    def _row_tiles(self, place: _Matrix, column: Affine, width: int) -> None:
+        if place.panel is not None:
+            self._pack(place, column, width)
         done = 0
-        for height, count in _pieces(self.rows.extent, rows):
+        for height, count in _pieces(self.rows.extent, place.rows):
+            tile = Tile(height, width)
             if count == 1:
-                self._tile(left, right, at, panel, Affine((), done), column, Tile(height, width))
+                self._tile(place, Affine((), done), column, tile)
             else:
                 symbol = self._symbol("i")
                 with self.builder.loop(symbol, done, done + count * height, height):
-                    tile = Tile(height, width)
-                    self._tile(left, right, at, panel, index(symbol), column, tile)
+                    self._tile(place, index(symbol), column, tile)
             done += count * height
 
     def _active(self, column: Affine, vector: int) -> int | None:
@@ -218,44 +213,39 @@ class MatmulLowering:
         left = self.columns.extent - column.const - vector * self.lanes
         return left if left < self.lanes else None
 
-    def _tile(
-        self,
-        left: Affine,
-        right: Affine,
-        at: dict[int, Position],
-        panel: int | None,
-        row: Affine,
-        column: Affine,
-        tile: Tile,
-    ) -> None:
+    def _tile(self, place: _Matrix, row: Affine, column: Affine, tile: Tile) -> None:
         b = self.builder
         dtype = self.type.dtype
         zero = b.literal(0, dtype)
         start = [b.splat(zero) if self.lanes > 1 else zero] * (tile.rows * tile.vectors)
 
-        def step(at_left: Affine, at_right: Affine, sums: list[Var]) -> list[Var]:
-            columns = []
-            for v in range(tile.vectors):
-                b.active = self._active(column, v)
-                columns.append(self._load_right(at_right, panel, column + v * self.lanes))
-            b.active = None
+        def step(left: Affine, right: Affine, sums: list[Var]) -> list[Var]:
+            columns = [self._load_right(place, right, column, v) for v in range(tile.vectors)]
             result = []
             for r in range(tile.rows):
-                place = at_left + (row + r) * self.rows.left
-                scalar = b.load(Access(self._buffer(0), place), dtype)
+                at = left + (row + r) * self.rows.left
+                scalar = b.load(Access(self._buffer(0), at), dtype)
                 for v, value in enumerate(columns):
                     args = [scalar, value, sums[r * tile.vectors + v]]
                     result.append(b.compute("multiply_add", args, dtype))
             return result
 
-        sums = self._sum(0, left, Affine() if panel is not None else right, start, step)
+        first = place.right if place.panel is None else Affine()
+        steps = self._panel_steps(tile.vectors) if place.panel is not None else None
+        sums = self._sum(0, place.left, first, steps, start, step)
         for r in range(tile.rows):
             for v in range(tile.vectors):
-                self._finish(at, row + r, column + v * self.lanes, sums[r * tile.vectors + v], v)
+                self._finish(place, row + r, column, v, sums[r * tile.vectors + v])
         b.active = None
 
     def _sum(
-        self, depth: int, left: Affine, right: Affine, sums: list[Var], step: Step
+        self,
+        depth: int,
+        left: Affine,
+        right: Affine,
+        steps: list[int] | None,
+        sums: list[Var],
+        step: Step,
     ) -> list[Var]:
         """The loops over the contracted axes, the accumulators carried through."""
         if depth == len(self.sums):
@@ -266,85 +256,93 @@ class MatmulLowering:
         symbol = self._symbol("k")
         with self.builder.loop(symbol, 0, axis.extent, 1, sums) as frame:
             k = index(symbol)
-            along = self._panel_step(depth) if self._packed else axis.right
+            along = axis.right if steps is None else steps[depth]
             frame.yields = self._sum(
-                depth + 1, left + k * axis.left, right + k * along, frame.values, step
+                depth + 1, left + k * axis.left, right + k * along, steps, frame.values, step
             )
         return frame.results
 
     def _buffer(self, operand: int) -> int:
         return self.body.inputs.index(self.dot.inputs[operand])
 
-    def _load_right(self, at: Affine, panel: int | None, column: Affine) -> Var:
-        lane = index(LANE) if self.lanes > 1 else Affine()
-        if panel is None:
-            place = at + (column + lane) * (self.columns.right if self.columns.extent > 1 else 0)
-            return self.builder.load(Access(self._buffer(1), place), self.type.dtype)
-        return self.builder.load(Access(panel, at + column + lane), self.type.dtype)
+    @property
+    def _lane(self) -> Affine:
+        return index(LANE) if self.lanes > 1 else Affine()
 
-    def _finish(
-        self, at: dict[int, Position], row: Affine, column: Affine, sum_: Var, vector: int
-    ) -> None:
+    def _load_right(self, place: _Matrix, at: Affine, column: Affine, vector: int) -> Var:
+        """Register `vector` of one row of B; a panel is padded to whole vectors."""
+        b, dtype = self.builder, self.type.dtype
+        if place.panel is not None:
+            return b.load(Access(place.panel, at + vector * self.lanes + self._lane), dtype)
+        b.active = self._active(column, vector)
+        stride = self.columns.right if self.columns.extent > 1 else 0
+        at = at + (column + vector * self.lanes + self._lane) * stride
+        value = b.load(Access(self._buffer(1), at), dtype)
+        b.active = None
+        return value
+
+    def _finish(self, place: _Matrix, row: Affine, column: Affine, vector: int, total: Var) -> None:
         """The epilogue for one register of the tile."""
-        base = column + -vector * self.lanes
-        self.builder.active = self._active(base, vector)
-        lane = index(LANE) if self.lanes > 1 else Affine()
-        place = {**at, self.row_axis: Position(row), self.column_axis: Position(column + lane)}
-        position = tuple(place[axis] for axis in range(self.type.rank))
+        self.builder.active = self._active(column, vector)
+        along = {
+            **place.at,
+            self.row_axis: Position(row),
+            self.column_axis: Position(column + vector * self.lanes + self._lane),
+        }
+        position = tuple(along[axis] for axis in range(self.type.rank))
         self.reader.forget()
-        self.reader.leaves[self.dot.output] = lambda index, guard: sum_
+        self.reader.leaves[self.dot.output] = lambda index, guard: total
         for number, output in enumerate(self.body.outputs, len(self.body.inputs)):
             value = self.reader.read(output, position)
             self.builder.store(buffer_access(number, output.type, position), value)
 
     # Packing
 
-    _packed = False
-
-    def _panel_step(self, depth: int) -> int:
-        """Elements of the panel from one index of a contracted axis to the next."""
-        step = self.columns.extent
-        for axis in self.sums[depth + 1 :]:
-            step *= axis.extent
-        return step
-
-    def _pack(self, right: Affine) -> int:
-        """Copy B into a panel that is contiguous along n; returns the panel's buffer number."""
-        self._packed = True
-        number = len(self.body.inputs) + len(self.body.outputs)
+    def _panel(self, tile: Tile) -> int | None:
+        """The buffer for a panel of B, if copying pays: always where B is not contiguous along n,
+        else where its rows lie far apart and the panel is read often enough."""
+        depth = math.prod(axis.extent for axis in self.sums)
+        far = bool(self.sums) and self.sums[-1].right * self.type.dtype.itemsize >= _FAR_APART
+        often = self.rows.extent >= _READ_OFTEN * tile.rows and depth >= _DEEP
+        strided = self.columns.right != 1 and self.columns.extent > 1
+        if not (strided or (far and often)) or not depth:
+            return None
         if not self.scratch:
-            shape = (*(axis.extent for axis in self.sums), self.columns.extent)
+            shape = (depth, tile.vectors * self.lanes)
             self.scratch.append(TensorType(self.type.dtype, shape))
-        self._pack_axis(0, right, Affine(), number)
-        return number
+        return len(self.body.inputs) + len(self.body.outputs)
 
-    def _pack_axis(self, depth: int, source: Affine, panel: Affine, number: int) -> None:
-        b = self.builder
-        if depth < len(self.sums):
-            axis = self.sums[depth]
+    def _panel_steps(self, width: int) -> list[int]:
+        """Elements of the panel from one index of each contracted axis to the next."""
+        steps = [width * self.lanes]
+        for axis in reversed(self.sums[1:]):
+            steps.append(steps[-1] * axis.extent)
+        return steps[::-1]
+
+    def _pack(self, place: _Matrix, column: Affine, width: int) -> None:
+        """Copy `width` vectors of columns of B, zeros beyond the last column."""
+        assert place.panel is not None
+        b, steps = self.builder, self._panel_steps(width)
+
+        def copy(source: Affine, target: Affine) -> None:
+            for v in range(width):
+                b.active = self._active(column, v)
+                at = source + (column + v * self.lanes + self._lane) * self.columns.right
+                value = b.load(Access(self._buffer(1), at), self.type.dtype)
+                b.active = None
+                panel = Access(place.panel or 0, target + v * self.lanes + self._lane)
+                b.store(panel, value)
+
+        def walk(depth: int, source: Affine, target: Affine) -> None:
+            if depth == len(self.sums):
+                copy(source, target)
+                return
             symbol = self._symbol("p")
-            if axis.extent:
-                with b.loop(symbol, 0, axis.extent):
-                    k = index(symbol)
-                    to = panel + k * self._panel_step(depth)
-                    self._pack_axis(depth + 1, source + k * axis.right, to, number)
-            return
-        lane = index(LANE) if self.lanes > 1 else Affine()
-        extent, lanes = self.columns.extent, self.lanes
+            with b.loop(symbol, 0, self.sums[depth].extent):
+                k = index(symbol)
+                walk(depth + 1, source + k * self.sums[depth].right, target + k * steps[depth])
 
-        def copy(column: Affine) -> None:
-            place = Access(self._buffer(1), source + column * self.columns.right)
-            b.store(Access(number, panel + column), b.load(place, self.type.dtype))
-
-        whole = extent - extent % lanes
-        if whole:
-            symbol = self._symbol("j")
-            with b.loop(symbol, 0, whole, lanes):
-                copy(index(symbol) + lane)
-        if extent % lanes:
-            b.active = extent % lanes
-            copy(lane + whole)
-            b.active = None
+        walk(0, place.right, Affine())
 
 
 def _merge(axes: list[_Axis]) -> list[_Axis]:
