@@ -24,7 +24,7 @@ from .compiler.trace.record import fit
 from .dynamic import EagerTrace
 from .ir.errors import ArgumentError, DifferentiationError, ShapeError
 from .ir.pytree import TreeDef, flatten, map_leaves
-from .ir.types import TensorType, is_float
+from .ir.types import FLOAT64, TensorType, is_float
 from .parameters import function_name
 
 Function = Callable[..., Any]
@@ -146,7 +146,7 @@ def require_floats(
     """Raise `DifferentiationError`, naming the leaf, for one without derivatives."""
     for index, path in zip(chosen, paths, strict=True):
         leaf = leaves[index]
-        dtype = getattr(leaf, "dtype", None)
+        dtype = getattr(leaf, "dtype", FLOAT64 if isinstance(leaf, float) else None)
         if dtype is None or not is_float(dtype):
             given = f"{type(leaf).__name__} {leaf!r:.40}" if dtype is None else f"dtype {dtype}"
             raise DifferentiationError(
@@ -232,10 +232,9 @@ def vjp(fn: Function, *primals: Any) -> tuple[Any, Function]:
         return _vjp_outside(fn, primals)
     observed = Observed(fn)
     recorded = trace.record(observed, primals)
-    paths = [path for argument in arguments_of(fn, primals, {})[0] for path in argument.paths()]
-    structure = flatten(tuple(primals))[1]
-    everything = list(range(structure.num_leaves))
-    require_floats(recorded.in_leaves, everything, paths, "a cotangent")
+    structure = flatten(primals)[1]
+    _require_float_primals(fn, primals, recorded.in_leaves, "a cotangent")
+    everything = range(structure.num_leaves)
     out, kept = recorded.out, map_leaves(_frozen, tuple(primals))
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
@@ -249,7 +248,15 @@ def vjp(fn: Function, *primals: Any) -> tuple[Any, Function]:
     return out, pullback
 
 
+def _require_float_primals(
+    fn: Function, primals: Sequence[Any], leaves: Sequence[Any], what: str
+) -> None:
+    paths = [path for argument in arguments_of(fn, primals, {})[0] for path in argument.paths()]
+    require_floats(leaves, range(len(leaves)), paths, what)
+
+
 def _vjp_outside(fn: Function, primals: tuple[Any, ...]) -> tuple[Any, Function]:
+    _require_float_primals(fn, primals, flatten(primals)[0], "a cotangent")
     kept = map_leaves(_frozen, primals)
     out = transformed(fn, _apply_plainly)(*primals)
     pull = transformed(fn, _apply_pull)
@@ -292,9 +299,8 @@ def jvp(fn: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[
         return found
     observed = Observed(fn)
     recorded = require_trace().record(observed, tuple(primals))
-    paths = [path for argument in arguments_of(fn, primals, {})[0] for path in argument.paths()]
     structure = flatten(tuple(primals))[1]
-    require_floats(recorded.in_leaves, range(structure.num_leaves), paths, "a derivative")
+    _require_float_primals(fn, primals, recorded.in_leaves, "a derivative")
     types = [leaf.type for leaf in recorded.in_leaves]
     seeds = matching_leaves(tuple(tangents), structure, types, "tangents", "primals")
     moved = recorded.jvp(dict(enumerate(seeds)))
@@ -317,7 +323,10 @@ _SIGNATURES = {
 
 
 def zeros(type: TensorType) -> Any:
-    """A zero of the given type in the current trace."""
+    """A zero of the given type, as arrays are in the current trace."""
+    trace = current_trace()
+    if isinstance(trace, EagerTrace) and not trace.recording:
+        return np.zeros(type.shape, type.dtype)[()]
     return fit(lift(0.0), type)
 
 
