@@ -49,8 +49,8 @@ def _per_update(node: Node) -> int:
 
 
 def _product(node: Node) -> int:
-    shape = node.inputs[0].type.shape
-    inner = math.prod(shape[axis] for axis in node.attrs["contract"][0])
+    shape, axes = node.inputs[0].type.shape, node.attrs["contract"][0]
+    inner: int = math.prod(shape[axis] for axis in axes)
     return 2 * inner * node.output.type.size
 
 
