@@ -12,6 +12,7 @@ The NumPy surface (which functions and methods exist, indexing) is supplied by `
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
@@ -22,7 +23,7 @@ from ...ir.errors import TraceError, UnsupportedError
 from ...ir.types import DType, Shape, TensorType
 from .context import Trace, activate, leaked
 from .kinds import WEAK_DTYPES, Kind
-from .operators import binary, unary
+from .operators import binary, is_in_place_operator, unary
 from .surface import SURFACE, Surface
 
 Handle: TypeAlias = Any
@@ -63,6 +64,7 @@ class TracedArray:
     __slots__ = (
         "__weakref__",
         "_contiguous",
+        "_deferred",
         "_handle",
         "_seen",
         "home",
@@ -70,6 +72,7 @@ class TracedArray:
         "lens",
         "literal",
         "origin",
+        "shadows",
         "type",
         "version",
     )
@@ -90,20 +93,45 @@ class TracedArray:
         self.kind = kind
         self.literal: float | None = None
         self.origin = origin
+        self.shadows = False  # a NumPy array stays as it is when this one is updated
         self.lens: Lens | None = None
         self.version = 0
         self._handle: Handle = handle
+        self._deferred: Callable[[], Handle] | None = None
         self._seen = 0
         self._contiguous = contiguous
 
     @classmethod
+    def deferred(
+        cls,
+        trace: Trace,
+        type: TensorType,
+        make: Callable[[], Handle],
+        kind: Kind = Kind.ARRAY,
+        *,
+        origin: str = "",
+        contiguous: bool = True,
+    ) -> TracedArray:
+        """A base array whose handle is made when it is first used."""
+        array = cls.__new__(cls)
+        array.home, array.type, array.kind = trace, type, kind
+        array.literal, array.lens, array.version = None, None, 0
+        array.origin, array.shadows, array._contiguous = origin, False, contiguous
+        array._handle, array._seen, array._deferred = None, 0, make
+        return array
+
+    @classmethod
     def of_literal(cls, trace: Trace, number: float, kind: Kind) -> TracedArray:
         """A weak Python number that is known while tracing."""
-        array = cls.__new__(cls)
-        array.home, array.kind, array.literal = trace, kind, number
-        array.type = TensorType(WEAK_DTYPES[kind])
-        array.origin, array.lens, array.version = "a Python number", None, 0
-        array._handle, array._seen, array._contiguous = None, 0, True
+        dtype = WEAK_DTYPES[kind]
+        array = cls.deferred(
+            trace,
+            TensorType(dtype),
+            lambda: trace.constant(np.array(number, dtype)),
+            kind,
+            origin="a Python number",
+        )
+        array.literal = number
         return array
 
     # -- storage --------------------------------------------------------------------------------
@@ -126,10 +154,10 @@ class TracedArray:
             raise leaked()
         if self.lens is not None:
             self._refresh(self.lens)
-        elif self._handle is None:
-            number = np.array(self.literal, WEAK_DTYPES[self.kind])
+        elif self._deferred is not None:
+            make, self._deferred = self._deferred, None
             with activate(self.home):
-                self._handle = self.home.constant(number)
+                self._handle = make()
         return self._handle
 
     def _refresh(self, lens: Lens) -> None:
@@ -152,6 +180,10 @@ class TracedArray:
             raise leaked()
         assert handle.type == self.type, "conversion and broadcasting come before"
         if self.lens is None:
+            self.value  # noqa: B018 - an input must exist before it is updated
+            if self.shadows and not self.home.rebinding:
+                raise _not_traced(self)
+            self.shadows = False
             self._handle, self.literal = handle, None
             self.version += 1
             self.home.wrote(self)
@@ -287,6 +319,9 @@ class TracedArray:
     # -- NumPy's protocols ----------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if "out" in kwargs and is_in_place_operator(sys._getframe(1)):
+            with self.home.binding_anew():
+                return SURFACE.apply_ufunc(ufunc, method, inputs, kwargs)
         return SURFACE.apply_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(
@@ -401,6 +436,14 @@ def with_kind(array: TracedArray, kind: Kind) -> TracedArray:
     """A new array of another kind on the same value."""
     return TracedArray(
         array.home, array.value, kind, origin=array.origin, contiguous=array.contiguous
+    )
+
+
+def _not_traced(array: TracedArray) -> TraceError:
+    return TraceError(
+        "what a traced function fills with traced values is a traced array",
+        given=f"a NumPy array of type {array.type} made while tracing",
+        hint="make it with np.zeros_like(x) or np.empty_like(x) of a traced x",
     )
 
 

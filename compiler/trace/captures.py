@@ -1,20 +1,25 @@
 """NumPy arrays that a traced function meets besides its arguments.
 
-An array that the function can reach by name, or a view of one, becomes an input *by reference*:
-the compiled function reads it at each call and writes updates back. An array that it cannot reach
-was made while tracing; its value becomes a constant. What NumPy does on its own while tracing is
-invisible to the trace, so `Captures.check` looks for the traces that this leaves: arrays that were
-never lifted, arrays that changed, random generators that were drawn from, names bound to traced
-arrays.
+An array that the function can reach by name becomes an input *by reference*: the compiled function
+reads it at each call and writes updates back. While the function is traced, the names are bound to
+traced arrays, so that whatever NumPy does with them is recorded; afterwards they are bound to the
+arrays again. (One trace at a time does this; other threads that use the same names meanwhile get
+the error for traced arrays of another thread, never a wrong value.)
+
+An array that the function cannot reach was made while tracing; its value becomes a constant. An
+in-place operator binds its name to the traced result (`total += x`); other updates by traced values
+are refused, as NumPy alone would go on with the array's old contents.
 """
 
 from __future__ import annotations
 
-import dis
-import itertools
-import types
+import operator
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,15 +29,12 @@ from ...ir.types import DTYPE_NAMES, type_of
 from .array import TracedArray
 from .graph_trace import GraphTrace
 from .lift import constant
-from .reachable import Reachable, Watched, read, search
+from .reachable import Binding, Reachable, Watched, search
 
 Array = np.ndarray[Any, Any]
 
-MAX_SNAPSHOT_BYTES = 1 << 20
-"""Reachable arrays up to this total are compared before and after tracing."""
-
-_STATIC_ATTRIBUTES = frozenset({"shape", "ndim", "size", "dtype", "itemsize", "nbytes"})
-"""What code may ask of an array without reading its elements."""
+_NAMES_LOCK = threading.RLock()
+"""Held while names are bound to traced arrays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +46,35 @@ class _Local:
     traced: TracedArray
 
 
+@dataclass(frozen=True, slots=True)
+class _Substitution:
+    """A name that is bound to `substitute` while tracing."""
+
+    binding: Binding
+    substitute: Any
+
+
 class Captures:
-    """The capture policy of an outermost trace; `arrays` are the captured ones, in input order."""
+    """What an outermost trace does with NumPy arrays."""
 
     def __init__(self, fn: Any, trace: GraphTrace) -> None:
-        self.arrays: list[Array] = []
-        self._fn = fn
         self._trace = trace
         self._reachable: Reachable = search(fn)
         self._inputs: dict[int, TracedArray] = {}
         self._locals: dict[int, _Local] = {}
-        self._snapshots = _snapshots(self._reachable)
+        self._rebound: list[str] = []
         self._random_states = _random_states(self._reachable)
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """The captured arrays, in the order of their inputs."""
+        return tuple(s for s in self._trace.sources if isinstance(s, np.ndarray))
+
+    def watched(self) -> tuple[Watched, ...]:
+        """The bindings that the compiled function relies on, as they are now."""
+        return self._reachable.watch()
+
+    # -- arrays that operations meet ---------------------------------------------------------------
 
     def capture(self, array: Array) -> TracedArray:
         """The input or constant for `array`; the policy passed to `GraphTrace`."""
@@ -63,18 +82,20 @@ class Captures:
         if known is not None:
             return known
         path = self._reachable.path_of_memory(array)
-        if path is None:
-            return self._local(array)
-        traced = self._trace.add_input(
-            type_of(array),
-            array,
-            name=path,
-            origin=f"the captured array {path}",
-            contiguous=array.flags.c_contiguous,
-        )
-        self._inputs[id(array)] = traced
-        self.arrays.append(array)
-        return traced
+        return self._local(array) if path is None else self._input(array, path)
+
+    def _input(self, array: Array, path: str) -> TracedArray:
+        """The traced array for an outside one; it becomes an input when it is first used."""
+        known = self._inputs.get(id(array))
+        if known is None:
+            known = self._inputs[id(array)] = self._trace.deferred_input(
+                type_of(array),
+                array,
+                name=path,
+                origin=f"the captured array {path}",
+                contiguous=array.flags.c_contiguous,
+            )
+        return known
 
     def _local(self, array: Array) -> TracedArray:
         known = self._locals.get(id(array))
@@ -89,7 +110,13 @@ class Captures:
                     hint="make it with np.zeros_like(x) or np.full_like(x, ...) of a traced x",
                 )
         self._refuse_overlap(array)
+        if not self._reachable.complete:
+            _warn(
+                "the function reaches more objects than are searched for arrays: those beyond are "
+                "constants of the compiled function; pass them as arguments"
+            )
         traced = constant(array)
+        traced.shadows = True
         self._locals[id(array)] = _Local(array, array.copy(), traced)
         return traced
 
@@ -107,33 +134,64 @@ class Captures:
                     hint="make the array with np.zeros_like(x) of a traced x",
                 )
 
-    def watched(self) -> tuple[Watched, ...]:
-        """The bindings that the compiled function relies on."""
-        return self._reachable.watch()
+    # -- names bound to arrays ---------------------------------------------------------------------
 
-    # -- after the function has run ---------------------------------------------------------------
+    @contextmanager
+    def substituted(self) -> Iterator[None]:
+        """Bind the names of outside arrays to traced ones inside the `with` block."""
+        with _NAMES_LOCK:
+            done: list[_Substitution] = []
+            try:
+                for binding in (*self._reachable.bindings, *self._reachable.entries):
+                    substitute = self.substitute(binding.value, binding.text)
+                    if substitute is not binding.value:
+                        binding.place.write(substitute)
+                        done.append(_Substitution(binding, substitute))
+                yield
+            finally:
+                for one in reversed(done):
+                    if one.binding.place.read() is not one.substitute:
+                        self._rebound.append(one.binding.text)
+                    one.binding.place.write(one.binding.value)
+
+    def substitute(self, value: Any, text: str = "an array") -> Any:
+        """`value` with traced arrays for the arrays that it is or that are fixed inside it."""
+        if type(value) is np.ndarray and value.dtype.newbyteorder("=") in DTYPE_NAMES.values():
+            return self._input(value, self._reachable.path(value) or text)
+        if isinstance(value, tuple):
+            items = [self.substitute(item, f"{text}[{i}]") for i, item in enumerate(value)]
+            if all(map(operator.is_, items, value)):
+                return value
+            return value._make(items) if hasattr(value, "_make") else tuple(items)
+        if isinstance(value, partial):
+            parts = value.func, value.args, tuple(value.keywords.values())
+            function, args, keywords = (self.substitute(part, text) for part in parts)
+            if (
+                function is parts[0]
+                and args is parts[1]
+                and all(map(operator.is_, keywords, parts[2]))
+            ):
+                return value
+            return partial(function, *args, **dict(zip(value.keywords, keywords, strict=True)))
+        return value
+
+    # -- after the function has run ----------------------------------------------------------------
 
     def check(self) -> None:
-        """Raise or warn about what happened behind the trace's back; undo rebinding of names."""
-        self._restore_bindings()
+        """Raise or warn about what the function did besides operations on traced arrays."""
+        if self._rebound:
+            raise TraceError(
+                "a traced function changes arrays outside it only in place",
+                given=f"{', '.join(self._rebound)} was bound to another object",
+                hint=f"write {self._rebound[0]}[...] = value, or return the value",
+            )
         self._check_updates()
-        self._check_snapshots()
-        self._warn_of_random_numbers()
-        self._warn_of_constants()
-
-    def _restore_bindings(self) -> None:
-        """Give names back the array that `name += …` replaced by its traced counterpart."""
-        for bound in (*self._reachable.bindings, *self._reachable.entries):
-            now = read(bound.holder, bound.key)
-            if not isinstance(now, TracedArray) or now is bound.value:
-                continue
-            _bind(bound.holder, bound.key, bound.value)
-            if self._inputs.get(id(bound.value)) is not now and bound.value is not None:
-                raise TraceError(
-                    "a traced function changes what lies outside it only in place",
-                    given=f"{bound.text} was bound to a new traced array",
-                    hint=f"write {bound.text}[...] = value, or return the value",
-                )
+        self._check_numbers()
+        if self._random_states != _random_states(self._reachable):
+            _warn(
+                "random numbers were drawn while tracing: they are constants of the compiled "
+                "function, the same at each call; draw them outside and pass them as an argument"
+            )
 
     def _check_updates(self) -> None:
         for position in self._trace.updated():
@@ -151,37 +209,24 @@ class Captures:
                         hint="use one of them for everything, or copy the other",
                     )
 
-    def _check_snapshots(self) -> None:
-        for array, before, name in self._snapshots:
-            if not _equal_bits(array, before):
+    def _check_numbers(self) -> None:
+        """Names of numbers: what the function binds to them is bound while tracing only."""
+        for binding in self._reachable.bindings:
+            now = binding.place.read()
+            if not isinstance(binding.value, bool | int | float | np.generic):
+                continue
+            if isinstance(now, TracedArray):
+                binding.place.write(binding.value)
                 raise TraceError(
-                    "arrays outside the traced function are updated by traced operations, which "
-                    "are repeated at each call",
-                    given=f"{name} was updated by NumPy alone, once, while tracing",
-                    hint="update it with a value that depends on an argument, or outside",
+                    "a traced function changes only arrays outside it, in place",
+                    given=f"{binding.text} was bound to a new traced value",
+                    hint=f"make {binding.text} an array updated in place, or return the value",
                 )
-
-    def _warn_of_random_numbers(self) -> None:
-        if self._random_states != _random_states(self._reachable):
-            _warn(
-                "random numbers were drawn while tracing: they are constants of the compiled "
-                "function, the same at each call; draw them outside and pass them as an argument"
-            )
-
-    def _warn_of_constants(self) -> None:
-        met = {id(owner) for array in self.arrays for owner in _owners(array)}
-        for bound in self._reachable.bindings:
-            array = bound.value
-            if (
-                isinstance(array, np.ndarray)
-                and array.dtype in DTYPE_NAMES.values()
-                and id(array) not in met
-                and _reads_elements(self._fn, bound)
-            ):
+            if not binding.holds():
                 _warn(
-                    f"{bound.text} was used by no traced operation: if NumPy computed with it "
-                    "while tracing, the result is a constant of the compiled function; combine "
-                    "it with an argument first, or pass it as one"
+                    f"{binding.text} was changed while tracing, which later calls do not repeat: "
+                    "it is a constant of the compiled function; make it an array updated in "
+                    "place, or pass it as an argument"
                 )
 
 
@@ -189,36 +234,9 @@ def _warn(message: str) -> None:
     warnings.warn(message, TraceWarning, stacklevel=2)
 
 
-def _bind(holder: Any, key: Any, value: Any) -> None:
-    if isinstance(holder, types.CellType):
-        holder.cell_contents = value
-    elif not isinstance(holder, types.MappingProxyType):
-        holder[key] = value
-
-
-def _owners(array: Array) -> list[Any]:
-    """The array and all that it is a view of."""
-    chain: list[Any] = []
-    owner: Any = array
-    while isinstance(owner, np.ndarray):
-        chain.append(owner)
-        owner = owner.base
-    return chain
-
-
 def _equal_bits(x: Array, y: Array) -> bool:
     """Equal shapes and contents, NaN equal to itself."""
     return x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes()
-
-
-def _snapshots(reachable: Reachable) -> list[tuple[Array, Array, str]]:
-    snapshots = []
-    left = MAX_SNAPSHOT_BYTES
-    for array, name in reachable.arrays.values():
-        left -= array.nbytes
-        if left >= 0 and not array.dtype.hasobject:
-            snapshots.append((array, array.copy(), name))
-    return snapshots
 
 
 def _random_states(reachable: Reachable) -> list[Any]:
@@ -236,17 +254,3 @@ def _comparable(state: Any) -> Any:
     if isinstance(state, dict):
         return {key: _comparable(value) for key, value in state.items()}
     return state.tobytes() if isinstance(state, np.ndarray) else state
-
-
-def _reads_elements(fn: Any, bound: Watched) -> bool:
-    """Whether `fn` itself does more with the name than ask for its shape and the like."""
-    code = getattr(fn, "__code__", None)
-    if code is None or bound.text not in (*code.co_names, *code.co_freevars):
-        return False
-    instructions = list(dis.get_instructions(code))
-    for load, following in itertools.pairwise(instructions):
-        if load.argval == bound.text and load.opname in ("LOAD_GLOBAL", "LOAD_DEREF"):
-            asks = following.opname in ("LOAD_ATTR", "LOAD_METHOD")
-            if not (asks and following.argval in _STATIC_ATTRIBUTES):
-                return True
-    return False

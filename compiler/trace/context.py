@@ -40,6 +40,7 @@ class Trace(ABC):
         self.phase = FORWARD
         self.loc: Location | None = None
         self.finished = False
+        self.rebinding = False  # whether an in-place operator is about to bind its name anew
 
     def location(self) -> Location | None:
         """The user's line to attribute the next operation to."""
@@ -55,6 +56,15 @@ class Trace(ABC):
             yield
         finally:
             self.phase, self.loc = before
+
+    @contextmanager
+    def binding_anew(self) -> Iterator[None]:
+        """Inside the `with` block an in-place operator is carried out."""
+        before, self.rebinding = self.rebinding, True
+        try:
+            yield
+        finally:
+            self.rebinding = before
 
     def constant(self, value: np.ndarray[Any, Any] | np.generic) -> Any:
         """The handle of a literal, which must not change afterwards."""

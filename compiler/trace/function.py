@@ -94,7 +94,8 @@ def trace_function(
     watch = ContainerWatch(arguments, lambda path: argument_path(fn, path))
     try:
         with activate(trace):
-            result = fn(*arguments[0], **arguments[1])
+            with captures.substituted():
+                result = captures.substitute(fn)(*arguments[0], **arguments[1])
             captures.check()
             out = _Outcome.collect(trace, result, watch)
     except ValueError as error:
@@ -109,7 +110,7 @@ def trace_function(
         in_tree=in_tree,
         arguments=specs,
         aliases=groups,
-        captures=tuple(captures.arrays),
+        captures=captures.arrays,
         input_names=tuple(value.name for value in trace.builder.inputs),
         out_tree=out.tree,
         results=out.results,

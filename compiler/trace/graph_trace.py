@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ...ir.graph import GraphBuilder
+from ...ir.graph import GraphBuilder, Value
 from ...ir.types import DType, TensorType
 from .array import Kind, TracedArray
 from .context import Trace, activate, leaked
@@ -54,11 +54,31 @@ class GraphTrace(Trace):
         contiguous: bool = False,
     ) -> TracedArray:
         """A new graph input, as a base array."""
-        handle = self.builder.input(type, name)
-        array = TracedArray(self, handle, kind, origin=origin, contiguous=contiguous)
-        self._positions[id(array)] = len(self.arrays)
-        self.arrays.append(array)
-        self.sources.append(source)
+        array = self.deferred_input(
+            type, source, kind=kind, name=name, origin=origin, contiguous=contiguous
+        )
+        array.value  # noqa: B018 - makes the input
+        return array
+
+    def deferred_input(
+        self,
+        type: TensorType,
+        source: Any,
+        *,
+        kind: Kind = Kind.ARRAY,
+        name: str = "",
+        origin: str = "",
+        contiguous: bool = False,
+    ) -> TracedArray:
+        """A base array that becomes a graph input when it is first used."""
+
+        def make() -> Value:
+            self._positions[id(array)] = len(self.arrays)
+            self.arrays.append(array)
+            self.sources.append(source)
+            return self.builder.input(type, name)
+
+        array = TracedArray.deferred(self, type, make, kind, origin=origin, contiguous=contiguous)
         return array
 
     def position(self, array: TracedArray) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dis
+import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,6 +30,19 @@ def _is_weak(x: Any) -> bool:
 def _defers(other: Any) -> bool:
     """Whether `other` asked to handle operators with us itself, as NumPy's arrays would let it."""
     return getattr(other, "__array_ufunc__", _defers) is None
+
+
+_BINARY_OP = dis.opmap.get("BINARY_OP")  # Python 3.11 on; before, INPLACE_ADD and the like
+_FIRST_IN_PLACE = 13  # arguments of BINARY_OP from here on are NB_INPLACE_ADD, …
+
+
+def is_in_place_operator(frame: types.FrameType) -> bool:
+    """Whether the code of `frame` is at `x += y` or the like, rather than at a call."""
+    code, position = frame.f_code.co_code, frame.f_lasti
+    opcode, argument = code[position], code[position + 1]
+    if opcode == _BINARY_OP:
+        return argument >= _FIRST_IN_PLACE
+    return dis.opname[opcode].startswith("INPLACE_")
 
 
 _Operator: TypeAlias = Callable[["TracedArray", Any], Any]

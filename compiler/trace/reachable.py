@@ -7,24 +7,23 @@ bound to the name, the function has to be traced again.
 
 from __future__ import annotations
 
-import functools
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import numpy as np
+
+from .places import MISSING, Attribute, Cell, Item, Place
 
 MAX_OBJECTS = 10_000
 """The search stops after so many objects; what lies beyond counts as not reachable."""
 
 MAX_WATCHED = 1_000
 """At most so many bindings are compared at each call."""
-
-Holder: TypeAlias = Any
-"""A closure cell, or a dict or list."""
 
 _NUMBERS = (bool, int, float)
 _OPAQUE = (
@@ -37,52 +36,47 @@ _OPAQUE = (
     np.ufunc,
     types.BuiltinFunctionType,
 )
-_FOREIGN = frozenset({"numpy", "tapeless", *sys.stdlib_module_names, *sys.builtin_module_names})
+_FOREIGN = frozenset(
+    {"numpy", "tapeless", "pytest", "_pytest"}
+    | sys.stdlib_module_names
+    | set(sys.builtin_module_names)
+)
 """Top-level modules whose functions and classes are not searched."""
-
-MISSING = object()
-"""What `read` gives for a name that is bound to nothing."""
-
-
-def read(holder: Holder, key: Any) -> Any:
-    """What `holder` binds to `key` now; `MISSING` for nothing."""
-    if isinstance(holder, types.CellType):
-        try:
-            return holder.cell_contents
-        except ValueError:
-            return MISSING
-    try:
-        return holder[key]
-    except (KeyError, IndexError):
-        return MISSING
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """A binding that compiled code relies on: `holder[key]` (or the cell's content) is `value`.
+class Binding:
+    """That `place`, which the user would write as `text`, held `value`."""
 
-    With `whole`, `holder` is a dict or list and `value` the tuple of all its items.
-    """
-
-    holder: Holder = field(repr=False)
-    key: Any = field(repr=False)
+    place: Place = field(repr=False)
     value: Any = field(repr=False)
     text: str
-    whole: bool = False
 
     def holds(self) -> bool:
-        """Whether the binding is still what it was when the function was traced."""
-        if self.whole:
-            return _same_items(self.value, _items(self.holder))
-        return _same(self.value, read(self.holder, self.key))
+        """Whether it still does; numbers are compared by type and value."""
+        return _same(self.value, self.place.read())
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """That a dict or list, which the user would write as `text`, held just `items`."""
+
+    container: Any = field(repr=False)
+    items: tuple[Any, ...] = field(repr=False)
+    text: str
+
+    def holds(self) -> bool:
+        """Whether it still does."""
+        now = _items(self.container)
+        return len(now) == len(self.items) and all(map(_same, self.items, now))
+
+
+Watched: TypeAlias = Binding | Contents
+"""Something that compiled code relies on."""
 
 
 def _same(old: Any, new: Any) -> bool:
     return old is new or (type(old) is type(new) and isinstance(old, _NUMBERS) and old == new)
-
-
-def _same_items(old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:
-    return len(old) == len(new) and all(map(_same, old, new))
 
 
 def _items(container: Any) -> tuple[Any, ...]:
@@ -93,16 +87,20 @@ def _items(container: Any) -> tuple[Any, ...]:
 
 @dataclass(slots=True)
 class Reachable:
-    """The result of a search: arrays (by id) with how the user would write them, random number
-    generators, the names that are bound to any object found, the dicts and lists met on the way,
-    and their entries that are arrays.
+    """The result of a search.
+
+    `arrays` (by id, with how the user would write them) and random number `generators` that were
+    found; `bindings` are the names that led to them and to everything else, `containers` the dicts
+    and lists on the way and `entries` those of their entries that matter. `complete` is False when
+    there was more than the search visits.
     """
 
     arrays: dict[int, tuple[np.ndarray[Any, Any], str]] = field(default_factory=dict)
     generators: list[Any] = field(default_factory=list)
-    bindings: list[Watched] = field(default_factory=list)
-    entries: list[Watched] = field(default_factory=list)
+    bindings: list[Binding] = field(default_factory=list)
+    entries: list[Binding] = field(default_factory=list)
     containers: list[tuple[Any, str]] = field(default_factory=list)
+    complete: bool = True
 
     def path(self, array: np.ndarray[Any, Any]) -> str | None:
         """How the user reaches `array`; None when the search did not find it."""
@@ -121,14 +119,13 @@ class Reachable:
 
     def watch(self) -> tuple[Watched, ...]:
         """The bindings and container contents to compare at each call, as they are now."""
-        whole = [
-            Watched(container, None, _items(container), text, whole=True)
-            for container, text in self.containers
-        ]
-        now = [
-            Watched(bound.holder, bound.key, value, bound.text)
+        now: list[Watched] = [
+            Binding(bound.place, value, bound.text)
             for bound in self.bindings
-            if (value := read(bound.holder, bound.key)) is not MISSING
+            if (value := bound.place.read()) is not MISSING
+        ]
+        whole: list[Watched] = [
+            Contents(item, _items(item), text) for item, text in self.containers
         ]
         return tuple([*now, *whole][:MAX_WATCHED])
 
@@ -144,13 +141,24 @@ _Edge: TypeAlias = tuple[Any, str]
 """An object and how the user would write it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Namespace:
+    """Attributes that matter where code mentions them: their names, where each is bound."""
+
+    names: Iterable[str]
+    place: Callable[[str], Place]
+    text: str
+
+
 class _Search:
     def __init__(self) -> None:
         self.result = Reachable()
         self._names: set[str] = set()
         self._queue: deque[_Edge] = deque()
         self._seen: dict[int, Any] = {}  # the values keep the ids from being used again
-        self._namespaces: list[tuple[Mapping[str, Any], str]] = []
+        self._bound_places: set[tuple[int, Any]] = set()
+        self._classes: set[int] = set()
+        self._namespaces: list[_Namespace] = []
         self._followed: set[tuple[int, str]] = set()
 
     def run(self, fn: Any) -> None:
@@ -158,9 +166,13 @@ class _Search:
         while self._queue or self._visit_attributes():
             while self._queue:
                 item, text = self._queue.popleft()
-                if id(item) not in self._seen and len(self._seen) < MAX_OBJECTS:
-                    self._seen[id(item)] = item
-                    self._enqueue(self._visit(item, text))
+                if id(item) in self._seen:
+                    continue
+                if len(self._seen) >= MAX_OBJECTS:
+                    self.result.complete = False
+                    return
+                self._seen[id(item)] = item
+                self._enqueue(self._visit(item, text))
 
     def _enqueue(self, edges: Iterator[_Edge]) -> None:
         self._queue.extend(
@@ -184,36 +196,37 @@ class _Search:
                 return
         yield from self._visit_instance(item, text)
 
-    def _bound(self, holder: Holder, key: Any, text: str) -> Iterator[_Edge]:
+    def _bound(self, place: Place, text: str) -> Iterator[_Edge]:
         """The object that a name is bound to; the binding is remembered."""
-        value = read(holder, key)
-        if value is MISSING:
+        value = place.read()
+        if value is MISSING or place.identity in self._bound_places:
             return
+        self._bound_places.add(place.identity)
         if not isinstance(value, types.ModuleType) and not _is_foreign(value):
-            self.result.bindings.append(Watched(holder, key, value, text))
+            self.result.bindings.append(Binding(place, value, text))
         yield value, text
 
     def _visit_function(self, item: types.FunctionType, text: str) -> Iterator[_Edge]:
         for name, cell in zip(item.__code__.co_freevars, item.__closure__ or (), strict=True):
-            yield from self._bound(cell, None, name)
-        for index, value in enumerate(item.__defaults__ or ()):
-            yield value, f"default {index} of {text}"
-        for name, value in (item.__kwdefaults__ or {}).items():
-            yield value, name
+            yield from self._bound(Cell(cell), name)
+        if item.__defaults__:
+            yield from self._bound(Attribute(item, "__defaults__"), f"{text}.__defaults__")
+        for name in item.__kwdefaults__ or {}:
+            yield from self._bound(Item(item.__kwdefaults__, name), name)
         if wrapped := item.__dict__.get("__wrapped__"):
             yield wrapped, text
         if _is_foreign(item):
             return
-        for name in sorted(_names_in(item.__code__)):
+        for name in sorted(filter(str.isidentifier, _names_in(item.__code__))):
             self._names.add(name)
             if name in item.__globals__:
-                yield from self._bound(item.__globals__, name, name)
+                yield from self._bound(Item(item.__globals__, name), name)
 
     def _visit_method(self, item: types.MethodType, text: str) -> Iterator[_Edge]:
         yield item.__func__, text
         yield item.__self__, "self"
 
-    def _visit_partial(self, item: functools.partial[Any], text: str) -> Iterator[_Edge]:
+    def _visit_partial(self, item: partial[Any], text: str) -> Iterator[_Edge]:
         yield item.func, text
         for index, value in enumerate(item.args):
             yield value, f"argument {index} of a partial"
@@ -232,8 +245,8 @@ class _Search:
         self.result.containers.append((holder, text))
         for key, value in entries:
             name = f"{text}[{key!r}]"
-            if isinstance(value, np.ndarray):
-                self.result.entries.append(Watched(holder, key, value, name))
+            if isinstance(value, np.ndarray | tuple | partial):
+                self.result.entries.append(Binding(Item(holder, key), value, name))
             yield value, name
 
     def _visit_fixed(self, item: Any, text: str) -> Iterator[_Edge]:
@@ -242,36 +255,37 @@ class _Search:
 
     def _visit_module(self, item: types.ModuleType, text: str) -> Iterator[_Edge]:
         if item.__name__.partition(".")[0] not in _FOREIGN:
-            self._namespaces.append((vars(item), text))
+            namespace = vars(item)
+            self._namespaces.append(_Namespace(namespace, partial(Item, namespace), text))
         return iter(())
 
     def _visit_class(self, item: type, text: str) -> Iterator[_Edge]:
         for kind in item.__mro__:
-            if not _is_foreign(kind):
-                self._namespaces.append((vars(kind), text))
+            if not _is_foreign(kind) and id(kind) not in self._classes:
+                self._classes.add(id(kind))
+                self._namespaces.append(_Namespace(vars(kind), partial(Attribute, kind), text))
         return iter(())
 
     def _visit_instance(self, item: Any, text: str) -> Iterator[_Edge]:
-        if _is_foreign(type(item)) and (wrapped := getattr(item, "__wrapped__", None)) is not None:
+        kind = type(item)
+        if _is_foreign(kind) and (wrapped := getattr(item, "__wrapped__", None)) is not None:
             yield wrapped, text  # our own wrappers: what matters is the function inside
             return
         attributes = getattr(item, "__dict__", None)
         if isinstance(attributes, dict):
-            self._namespaces.append((attributes, text))
-        yield from self._visit_class(type(item), text)
-        for kind in type(item).__mro__:
-            for name in _slots_of(kind):
-                if not _is_foreign(kind) and hasattr(item, name):
-                    yield getattr(item, name), f"{text}.{name}"
+            self._namespaces.append(_Namespace(attributes, partial(Item, attributes), text))
+        if slots := [name for base in kind.__mro__ for name in _slots_of(base)]:
+            self._namespaces.append(_Namespace(slots, partial(Attribute, item), text))
+        yield from self._visit_class(kind, text)
 
     def _visit_attributes(self) -> bool:
         """Follow attributes: those whose names are mentioned in code that was found."""
         before = len(self._followed)
-        for namespace, text in list(self._namespaces):
-            for name in sorted(self._names & namespace.keys()):
-                if (id(namespace), name) not in self._followed:
-                    self._followed.add((id(namespace), name))
-                    self._enqueue(self._bound(namespace, name, f"{text}.{name}"))
+        for index, space in enumerate(list(self._namespaces)):
+            for name in sorted(self._names.intersection(space.names)):
+                if (index, name) not in self._followed:
+                    self._followed.add((index, name))
+                    self._enqueue(self._bound(space.place(name), f"{space.text}.{name}"))
         return len(self._followed) > before
 
     def _visit_descriptor(self, item: Any, text: str) -> Iterator[_Edge]:
@@ -283,13 +297,13 @@ class _Search:
 _VISITORS: tuple[tuple[Any, Callable[[_Search, Any, str], Iterator[_Edge]]], ...] = (
     (types.FunctionType, _Search._visit_function),
     (types.MethodType, _Search._visit_method),
-    (functools.partial, _Search._visit_partial),
+    (partial, _Search._visit_partial),
     (dict, _Search._visit_dict),
     (list, _Search._visit_list),
     ((tuple, set, frozenset), _Search._visit_fixed),
     (types.ModuleType, _Search._visit_module),
     (type, _Search._visit_class),
-    ((staticmethod, classmethod, property, functools.cached_property), _Search._visit_descriptor),
+    ((staticmethod, classmethod, property, cached_property), _Search._visit_descriptor),
 )
 """How objects are entered, by type; anything else is an instance with attributes."""
 

@@ -86,6 +86,10 @@ class ContainerWrite:
     result: int
 
 
+_CONSTANTS = (bool, int, float, np.generic, np.dtype, str, bytes)
+"""Immutable objects that may be returned besides arrays."""
+
+
 class ResultCollector:
     """Turns what the function left behind into results; equal objects become one result."""
 
@@ -118,7 +122,7 @@ class ResultCollector:
     def _result(self, leaf: Any, name: str) -> Result:
         if isinstance(leaf, TracedArray | np.ndarray):
             return self._array(lift(leaf))
-        if isinstance(leaf, bool | int | float | np.generic | str | bytes):
+        if isinstance(leaf, _CONSTANTS):
             return Fixed(leaf)
         raise TraceError(
             f"{name} is made of arrays, numbers, None and containers of these",
