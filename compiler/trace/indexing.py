@@ -64,9 +64,14 @@ def add_at(x: TracedArray, key: Any, value: Any) -> None:
 
 def _basic(x: TracedArray, plan: Plan) -> TracedArray:
     """The view by the basic part of a key."""
-    if all(item is Ellipsis or item == WHOLE for item in plan.basic) and plan.indices:
+    if plan.indices and all(_keeps_axes(item) for item in plan.basic):
         return x
     return rearranged(x, lambda array: array[plan.basic])
+
+
+def _keeps_axes(item: Any) -> bool:
+    whole = isinstance(item, slice) and item.start is item.stop is item.step is None
+    return item is Ellipsis or whole
 
 
 # -- positions known only when the program runs --------

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ...ir.errors import ShapeError, UnsupportedError
-from ...ir.types import Shape
+from ...ir.graph import Node, attributes_key
 from .array import Handle, Kind, TracedArray
+from .context import require_trace
 from .lift import broadcast_to, convert, emit, lift
 from .reductions import store
 from .views import fresh, reshaped
@@ -44,10 +45,8 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
 
     def same_mask(self, other: Selection) -> bool:
         """Whether both select the same positions of arrays of one shape."""
-        return self._key() == other._key()
-
-    def _key(self) -> tuple[Handle, int, Shape]:
-        return self.mask.value, self.axis, self.whole.shape
+        alike = (self.axis, self.whole.shape) == (other.axis, other.whole.shape)
+        return alike and _surely_equal(self.mask, other.mask)
 
     def spread(self, x: Any) -> TracedArray:
         """An operand or assigned value laid out like `whole`.
@@ -127,6 +126,31 @@ _REDUCTIONS: frozenset[Callable[..., Any]] = frozenset(
 _METHODS: Mapping[str, Callable[..., Any]] = {
     name: getattr(np, name) for name in ("sum", "prod", "mean", "var", "std", "any", "all")
 }
+
+
+def _surely_equal(x: TracedArray, y: TracedArray) -> bool:
+    """Whether two values are equal whatever the inputs: the same operations on the same values.
+
+    The values of a define-by-run trace are there to be compared.
+    """
+    pairs: list[tuple[Handle, Handle]] = [(x.value, y.value)]
+    producers: dict[Handle, tuple[Node, int]] | None = None
+    while pairs:
+        left, right = pairs.pop()
+        if left is right:
+            continue
+        if hasattr(left, "array"):
+            return bool(np.array_equal(left.array, right.array))
+        if producers is None:
+            nodes = getattr(require_trace().emitter, "nodes", ())
+            producers = {v: (node, i) for node in nodes for i, v in enumerate(node.outputs)}
+        if left not in producers or right not in producers:
+            return False
+        (one, i), (other, j) = producers[left], producers[right]
+        if (one.op, i, attributes_key(one.attrs)) != (other.op, j, attributes_key(other.attrs)):
+            return False
+        pairs.extend(zip(one.inputs, other.inputs, strict=True))
+    return True
 
 
 def assign_selected(x: TracedArray, mask: TracedArray, axis: int, value: Any) -> None:

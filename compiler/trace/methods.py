@@ -98,17 +98,20 @@ def _unsupported(name: str) -> Callable[..., Any]:
 
 
 _FUNCTIONS = (
-    "sum prod max min mean var std all any argmax argmin cumsum cumprod ptp trace diagonal "
+    "sum prod max min mean var std all any argmax argmin cumsum cumprod trace diagonal "
     "dot clip round take repeat squeeze swapaxes ravel copy"
 ).split()
-_UNSUPPORTED = (
-    "sort argsort partition argpartition searchsorted nonzero resize byteswap dump dumps tofile "
-    "getfield setfield setflags"
-).split()
+UNSUPPORTED = frozenset(
+    (
+        "sort argsort partition argpartition searchsorted nonzero resize byteswap dump dumps tofile "
+        "getfield setfield setflags"
+    ).split()
+)
+"""Methods that are refused by name."""
 
 METHODS: Mapping[str, Callable[..., Any]] = {
     **{name: _like(getattr(np, name)) for name in _FUNCTIONS},
-    **{name: _unsupported(name) for name in _UNSUPPORTED},
+    **{name: _unsupported(name) for name in UNSUPPORTED},
     "reshape": reshape,
     "transpose": transpose,
     "astype": astype,

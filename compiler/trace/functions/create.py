@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ....ir.errors import UnsupportedError
-from ....ir.types import DType, Shape
+from ....ir.types import FLOAT64, DType, Shape
 from ..array import TracedArray
 from ..lift import broadcast_to, convert, emit, lift
-from ..promotion import check_cast
+from ..promotion import check_cast, result_type
 from ..views import as_array, fresh, reshaped
 from .understood import Handler, Table
 
@@ -92,10 +92,10 @@ def linspace(
     device: Any = None,
 ) -> Any:
     """`np.linspace` between traced ends: start + i step, the last element exactly `stop`."""
-    low, high = as_array(start), as_array(stop)
-    real = np.result_type(low.dtype, high.dtype, np.float64)
-    low, high = convert(low, real), convert(high, real)
-    low, high = np.broadcast_arrays(low, high)  # type: ignore
+    low, high = lift(start), lift(stop)
+    real = result_type(low, high)
+    real = real if real.kind == "f" else FLOAT64
+    low, high = np.broadcast_arrays(convert(low, real), convert(high, real))  # type: ignore
     divisions = num - 1 if endpoint else num
     delta: Any = np.subtract(high, low)
     step = delta / divisions if divisions > 0 else delta * np.nan

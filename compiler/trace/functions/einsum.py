@@ -11,7 +11,7 @@ from ....ir.errors import ShapeError, UnsupportedError
 from .. import contraction
 from ..array import Kind, TracedArray
 from ..lift import convert, emit
-from ..promotion import result_type
+from ..promotion import check_cast, result_type
 from ..reductions import into
 from ..views import as_array, fresh, reshaped
 from .understood import Table
@@ -21,7 +21,13 @@ Labels = tuple[str, ...]
 
 
 def einsum(
-    subscripts: Any, /, *operands: Any, out: Any = None, dtype: Any = None, optimize: Any = False
+    subscripts: Any,
+    /,
+    *operands: Any,
+    out: Any = None,
+    dtype: Any = None,
+    casting: str = "safe",
+    optimize: Any = False,
 ) -> Any:
     """`np.einsum(subscripts, *operands)`, contracted from left to right."""
     if not isinstance(subscripts, str):
@@ -30,6 +36,8 @@ def einsum(
         )
     arrays = [as_array(x) for x in operands]
     target = result_type(*arrays) if dtype is None else np.dtype(dtype)
+    for x in arrays:
+        check_cast(x.dtype, target, casting, "an operand of np.einsum")
     inputs, output = _parse(subscripts, arrays)
     factors = [
         _without_repeats(subscripts, convert(x, target), labels)

@@ -244,7 +244,8 @@ def _vector_norm(x: TracedArray, ord: Any, axes: tuple[int, ...], keepdims: bool
         return np.sum((x != 0).astype(x.dtype), **options)
     if ord == 1:
         return np.sum(np.abs(x), **options)
-    return np.power(np.sum(np.power(np.abs(x), ord), **options), np.reciprocal(float(ord)))
+    scalar = x.dtype.type
+    return np.power(np.sum(np.power(np.abs(x), ord), **options), scalar(1) / scalar(ord))
 
 
 _MATRIX_NORMS = {1: (np.max, 0), -1: (np.min, 0), np.inf: (np.max, 1), -np.inf: (np.min, 1)}

@@ -78,10 +78,12 @@ def clip(
     min: Any = None,
     max: Any = None,
     dtype: Any = None,
+    casting: Any = None,
 ) -> Any:
     """`np.clip`: a bound that is None does not bound."""
     low, high = a_min if min is None else min, a_max if max is None else max
-    options = {name: v for name, v in (("out", out), ("dtype", dtype)) if v is not None}
+    given = (("out", out), ("dtype", dtype), ("casting", casting))
+    options = {name: value for name, value in given if value is not None}
     if low is None and high is None:
         return np.positive(lift(a), **options)
     if low is None:

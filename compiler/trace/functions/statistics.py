@@ -33,7 +33,9 @@ def average(
     total: Any = np.sum(weight, axis=axis, dtype=dtype, keepdims=keepdims)  # type: ignore
     products: Any = np.multiply(x, weight, dtype=dtype)  # type: ignore[call-overload]
     mean = np.sum(products, axis=axis, keepdims=keepdims) / total
-    return (mean, np.broadcast_to(total, mean.shape).copy()) if returned else mean
+    if not returned:
+        return mean
+    return mean, total if total.shape == mean.shape else np.broadcast_to(total, mean.shape).copy()
 
 
 def _weights_along(x: TracedArray, weight: TracedArray, axis: Any) -> TracedArray:
