@@ -20,6 +20,7 @@ from ..lower.language import (
     Loop,
     Statement,
     Store,
+    Transpose,
     Var,
 )
 from .assembly import Function, Module, Operand, vector_type
@@ -56,6 +57,8 @@ class KernelEmitter:
                     self._store(statement)
                 case Compute():
                     self.vars[statement.target] = self._compute(statement)
+                case Transpose():
+                    self._transpose(statement)
                 case Literal(target, value):
                     type = vector_type(element_type(target.dtype), target.lanes)
                     self.vars[target] = self.b.const(
@@ -219,6 +222,22 @@ class KernelEmitter:
             wins = b.or_(wins, b.and_(nan_y, b.xor(nan_x, b.const(nan_x.type, True))))
             equal = b.or_(equal, b.and_(nan_x, nan_y))
         return b.or_(wins, b.and_(equal, b.icmp("slt", y[1], x[1])))
+
+    def _transpose(self, statement: Transpose) -> None:
+        """Exchange ever larger blocks across the diagonal: log2(lanes) rounds of shuffles."""
+        rows = [self.vars[var] for var in statement.sources]
+        lanes = len(rows)
+        step = 1
+        while step < lanes:
+            low = [i if not i & step else lanes + i - step for i in range(lanes)]
+            high = [i + step if not i & step else lanes + i for i in range(lanes)]
+            for i in range(lanes):
+                if not i & step:
+                    first, second = rows[i], rows[i + step]
+                    rows[i] = self.b.shuffle(first, second, low)
+                    rows[i + step] = self.b.shuffle(first, second, high)
+            step *= 2
+        self.vars.update(zip(statement.targets, rows, strict=True))
 
     # Control
 

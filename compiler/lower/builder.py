@@ -29,6 +29,7 @@ from .language import (
     Loop,
     Statement,
     Store,
+    Transpose,
     Var,
 )
 
@@ -165,6 +166,13 @@ class LoopBuilder:
         return var
 
     # Statements
+
+    def transpose(self, sources: Sequence[Var]) -> list[Var]:
+        """`lanes` vectors as the columns of `sources`."""
+        assert len(sources) == self.lanes
+        targets = [self.fresh(var.dtype, var.lanes) for var in sources]
+        self._scopes[-1].statements.append(Transpose(tuple(targets), tuple(sources)))
+        return targets
 
     def reload(self, access: Access, dtype: DType) -> Var:
         """Read what this kernel itself has stored: stays where it stands."""

@@ -127,6 +127,14 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True)
+class Transpose:
+    """`targets[i][j] = sources[j][i]`: as many vectors as each has lanes."""
+
+    targets: tuple[Var, ...]
+    sources: tuple[Var, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Literal:
     """`target = value`, a compile-time constant (in every lane)."""
 
@@ -185,7 +193,7 @@ class Loop:
     parallel: bool = False
 
 
-Statement: TypeAlias = Load | Store | Compute | Literal | IndexValue | Check | Loop
+Statement: TypeAlias = Load | Store | Compute | Transpose | Literal | IndexValue | Check | Loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +231,8 @@ def _statement_lines(statement: Statement, indent: str) -> list[str]:
         case Compute(target, op, args, attrs):
             operands = " ".join(map(str, args))
             text = f"{target}: {type_text(target)} = {op}{_attrs_text(attrs)} {operands}"
+        case Transpose(targets, sources):
+            text = f"{' '.join(map(str, targets))} = transpose {' '.join(map(str, sources))}"
         case Literal(target, value):
             text = f"{target}: {type_text(target)} = {value}"
         case IndexValue(target, at):

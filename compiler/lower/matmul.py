@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ...ir.graph import Graph, Node
 from ...ir.ops.contraction import free_axes
-from ...ir.types import TensorType
+from ...ir.types import INT64, TensorType
 from ..target import Target
 from .builder import LoopBuilder
 from .language import LANE, Access, Affine, Kernel, Var, index
@@ -273,7 +273,7 @@ class MatmulLowering:
         """Register `vector` of one row of B; a panel is padded to whole vectors."""
         b, dtype = self.builder, self.type.dtype
         if place.panel is not None:
-            return b.load(Access(place.panel, at + vector * self.lanes + self._lane), dtype)
+            return b.reload(Access(place.panel, at + vector * self.lanes + self._lane), dtype)
         b.active = self._active(column, vector)
         stride = self.columns.right if self.columns.extent > 1 else 0
         at = at + (column + vector * self.lanes + self._lane) * stride
@@ -320,22 +320,16 @@ class MatmulLowering:
         return steps[::-1]
 
     def _pack(self, place: _Matrix, column: Affine, width: int) -> None:
-        """Copy `width` vectors of columns of B, zeros beyond the last column."""
+        """Copy `width` vectors of columns of B; beyond the last column, anything."""
         assert place.panel is not None
         b, steps = self.builder, self._panel_steps(width)
 
-        def copy(source: Affine, target: Affine) -> None:
-            for v in range(width):
-                b.active = self._active(column, v)
-                at = source + (column + v * self.lanes + self._lane) * self.columns.right
-                value = b.load(Access(self._buffer(1), at), self.type.dtype)
-                b.active = None
-                panel = Access(place.panel or 0, target + v * self.lanes + self._lane)
-                b.store(panel, value)
+        across = self.columns.right != 1 and self.sums[-1].right == 1 and self.lanes > 1
+        copy = self._copy_across if across else self._copy_along
 
         def walk(depth: int, source: Affine, target: Affine) -> None:
-            if depth == len(self.sums):
-                copy(source, target)
+            if depth == len(self.sums) - across:
+                copy(place.panel or 0, source, target, column, width)
                 return
             symbol = self._symbol("p")
             with b.loop(symbol, 0, self.sums[depth].extent):
@@ -343,6 +337,50 @@ class MatmulLowering:
                 walk(depth + 1, source + k * self.sums[depth].right, target + k * steps[depth])
 
         walk(0, place.right, Affine())
+
+    def _copy_along(
+        self, panel: int, source: Affine, target: Affine, column: Affine, width: int
+    ) -> None:
+        """One row of the panel, from columns that may lie apart."""
+        b = self.builder
+        for v in range(width):
+            b.active = self._active(column, v)
+            at = source + (column + v * self.lanes + self._lane) * self.columns.right
+            value = b.load(Access(self._buffer(1), at), self.type.dtype)
+            b.active = None
+            b.store(Access(panel, target + v * self.lanes + self._lane), value)
+
+    def _copy_across(
+        self, panel: int, source: Affine, target: Affine, column: Affine, width: int
+    ) -> None:
+        """All rows along the last contracted axis, which is contiguous in B: square blocks of B
+        are loaded along it and transposed in registers. The last block overlaps the one before;
+        columns beyond the last repeat it."""
+        b, lanes, extent = self.builder, self.lanes, self.sums[-1].extent
+        ragged = self._active(column, width - 1) is not None
+        last = b.literal(self.columns.extent - 1, INT64)
+        vector, block = self._symbol("v"), self._symbol("p")
+        with b.loop(vector, 0, width * lanes, lanes):
+            first = column + index(vector)
+            with b.loop(block, 0, extent, lanes):
+                k = b.index_value(index(block))
+                if extent > lanes:
+                    k = b.compute("min", [k, b.literal(extent - lanes, INT64)], INT64)
+                b.active = extent if extent < lanes else None
+                rows = []
+                for n in range(lanes):
+                    at, dynamic = source + self._lane, [(k, 1)]
+                    if ragged:
+                        clamped = b.compute("min", [b.index_value(first + n), last], INT64)
+                        dynamic.append((clamped, self.columns.right))
+                    else:
+                        at = at + (first + n) * self.columns.right
+                    access = Access(self._buffer(1), at, tuple(dynamic))
+                    rows.append(b.load(access, self.type.dtype))
+                b.active = None
+                for i, value in enumerate(b.transpose(rows)[:extent]):
+                    at = target + index(vector) + i * width * lanes + self._lane
+                    b.store(Access(panel, at, ((k, width * lanes),)), value)
 
 
 def _merge(axes: list[_Axis]) -> list[_Axis]:
