@@ -183,4 +183,4 @@ def _disagreement(
 
 
 def _shown(values: Sequence[Any]) -> str:
-    return ", ".join(np.array2string(np.asarray(value), threshold=8) for value in values)
+    return ", ".join(np.array2string(np.asarray(value), threshold=8, precision=10) for value in values)

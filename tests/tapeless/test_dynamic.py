@@ -1,0 +1,218 @@
+"""`f.dynamic`: the function itself, run by NumPy; gradients by a tape that is thrown away."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+from tapeless.compiler.differentiate.expand import expand_transformations
+from tapeless.compiler.trace.context import current_trace
+from tapeless.ir.ops import OPS
+from tapeless.runtime.eager import EagerEmitter, EagerValue
+
+import tapeless as tl
+from tapeless.dynamic import EagerTrace
+from tapeless.errors import DTypeError, OutOfBoundsError, TraceError, UnsupportedError
+
+X = np.array([0.3, -1.2, 2.0])
+
+
+def test_plain_parts_run_on_the_callers_own_arrays():
+    seen: list[Any] = []
+
+    def f(x):
+        seen.append(x)
+        if x[0] > 0:  # the values are known
+            return float(x[0])
+        return None
+
+    assert tl.compile(f).dynamic(X) == 0.3
+    assert seen[0] is X
+
+
+def test_arguments_are_updated_as_by_the_function_itself():
+    def step(p, x):
+        value, grads = tl.value_and_grad(lambda p: np.sum((p["w"] * x) ** 2))(p)
+        for name in p:
+            p[name] -= 0.1 * grads[name]
+        return value
+
+    w = np.ones(3)
+    p = {"w": w}
+    value = tl.compile(step).dynamic(p, X)
+    assert p["w"] is w
+    np.testing.assert_allclose(w, 1 - 0.2 * X**2)
+    np.testing.assert_allclose(value, np.sum(X**2))
+
+
+def test_gradients_are_numpys_own_arrays_with_memory_of_their_own():
+    def f(x, y):
+        return tl.grad(lambda x, y: np.sum(x + y), (0, 1))(x, y)
+
+    a, b = tl.compile(f).dynamic(X, X)
+    assert type(a) is type(b) is np.ndarray
+    assert not np.shares_memory(a, b)
+    a *= 2.0
+    assert b.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_gradients_do_not_share_memory_with_arguments_or_cotangents():
+    def f(x, c):
+        out, pullback = tl.vjp(lambda x: x.T, x)
+        return out, pullback(c)
+
+    x, c = np.ones((2, 3)), np.ones((3, 2))
+    out, (gradient,) = tl.compile(f).dynamic(x, c)
+    assert not np.shares_memory(gradient, c)
+    assert np.shares_memory(out, x)  # as x.T does
+    assert gradient.shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("argument", "kind"),
+    [(2.0, np.float64), (np.float32(2.0), np.float32), (np.array(2.0), np.ndarray)],
+)
+def test_gradients_of_scalars_are_of_numpys_kind(argument, kind):
+    gradient = tl.compile(lambda x: tl.grad(lambda x: x**2)(x)).dynamic(argument)
+    assert type(gradient) is kind
+    assert gradient == 4.0
+
+
+def test_a_pullback_may_be_called_again_after_the_arguments_changed():
+    def f(x):
+        out, pullback = tl.vjp(lambda x: x[:2] * x[1:], x)
+        out *= 100.0
+        x *= 100.0
+        first = pullback(np.ones(2))
+        return first, pullback(np.ones(2))
+
+    (first,), (second,) = tl.compile(f).dynamic(X.copy())
+    np.testing.assert_allclose(first, [X[1], X[0] + X[2], X[1]])
+    np.testing.assert_array_equal(first, second)
+
+
+def test_captured_arrays_are_read_as_they_are_when_used():
+    weights = np.ones(3)
+
+    def f(x):
+        def loss(x):
+            y = np.sum(x * weights)
+            weights[...] = 5.0
+            return y + np.sum(x * weights)
+
+        return tl.grad(loss)(x)
+
+    assert tl.compile(f).dynamic(X).tolist() == [6.0, 6.0, 6.0]
+
+
+def test_captured_arrays_are_updated():
+    total = np.zeros(3)
+
+    def f(x):
+        def loss(x):
+            np.add(total, x, out=total)
+            return np.sum(total * x)
+
+        return tl.grad(loss)(x)
+
+    gradient = tl.compile(f).dynamic(X)
+    np.testing.assert_allclose(total, X)
+    np.testing.assert_allclose(gradient, 2 * X)
+
+
+def test_the_tape_is_thrown_away():
+    kept: list[Any] = []
+
+    def f(x):
+        gradient = tl.grad(lambda x: np.sum(np.sin(x) * x))(x)
+        trace = current_trace()
+        kept.append(weakref.ref(trace))
+        assert isinstance(trace, EagerTrace)
+        assert not trace.recording
+        assert trace.emitter._tape == []
+        return gradient
+
+    tl.compile(f).dynamic(X)
+    gc.collect()
+    assert kept[0]() is None
+
+
+def test_a_failure_inside_a_gradient_leaves_nothing_open():
+    def f(x, bad):
+        try:
+            tl.grad(lambda x: np.sum(x) / len(bad) if bad else 1 / 0)(x)
+        except ZeroDivisionError:
+            trace = current_trace()
+            assert isinstance(trace, EagerTrace)
+            assert not trace.recording
+            return tl.grad(lambda x: np.sum(x**2))(x)
+
+    np.testing.assert_allclose(tl.compile(f).dynamic(X, []), 2 * X)
+    assert current_trace() is None
+
+
+def test_compiled_functions_inside_are_run_define_by_run():
+    inner = tl.compile(lambda x: np.sum(x**2))
+    gradient = tl.compile(lambda x: tl.grad(inner)(x) + inner(x)).dynamic(X)
+    np.testing.assert_allclose(gradient, 2 * X + np.sum(X**2))
+    assert inner.cache_info().misses == 0
+
+
+def test_keyword_and_static_arguments_reach_the_function():
+    @tl.compile(static="n")
+    def f(x, n, *, scale=1.0):
+        return tl.grad(lambda x: scale * np.sum(x**n))(x)
+
+    np.testing.assert_allclose(f.dynamic(X, n=2, scale=3.0), 6 * X)
+
+
+def test_running_dynamically_compiles_nothing():
+    f = tl.compile(lambda x: tl.grad(lambda x: np.sum(x**2))(x))
+    f.dynamic(X)
+    assert f.cache_info() == (0, 0, 0, 0)
+
+
+def test_data_decides_only_outside_of_transformations():
+    with pytest.raises(TraceError, match=r"test_dynamic.py:\d+: `if`"):
+        tl.compile(lambda x: tl.grad(lambda x: x[0] if x[0] > 0 else x[1])(x)).dynamic(X)
+
+
+def test_unsupported_functions_and_types_are_errors_of_ours():
+    with pytest.raises(UnsupportedError, match=r"test_dynamic.py:\d+: .*np\.fft\.fft"):
+        tl.compile(lambda x: tl.grad(lambda x: np.sum(np.fft.fft(x)))(x)).dynamic(X)
+    with pytest.raises(DTypeError, match="complex128"):
+        tl.compile(lambda x: tl.grad(lambda x: np.sum(x))(x)).dynamic(X * 1j)
+    with pytest.raises(OutOfBoundsError, match=r"test_dynamic.py:\d+: gather needs indices"):
+        tl.compile(lambda x: tl.grad(lambda x: np.sum(x[(x * 9).astype(int)]))(x)).dynamic(X)
+
+
+def test_an_emitter_executes_operations_at_once():
+    emitter = EagerEmitter(expand_transformations)
+    (z,) = emitter.emit(OPS["add"], (EagerValue(X), EagerValue(X)))
+    assert z.array.tolist() == (2 * X).tolist()
+    assert str(z.type) == "f64[3]"
+
+
+def test_recordings_nest_and_the_outer_one_contains_the_inner():
+    emitter = EagerEmitter(expand_transformations)
+    x = EagerValue(X)
+    emitter.emit(OPS["neg"], (x,))
+    with emitter.recording() as outer:
+        emitter.emit(OPS["sin"], (x,))
+        with emitter.recording() as inner:
+            emitter.emit(OPS["cos"], (x,))
+        emitter.emit(OPS["exp"], (x,))
+    assert [node.op.name for node in inner] == ["cos"]
+    assert [node.op.name for node in outer] == ["sin", "cos", "exp"]
+    assert emitter._tape == []
+
+
+def test_negative_integer_powers_are_errors_of_ours():
+    def f(x, n):
+        return tl.grad(lambda x: np.sum(x * (x.astype(int)) ** n))(x)
+
+    with pytest.raises(ValueError, match=r"test_dynamic.py:\d+: pow needs operands"):
+        tl.compile(f).dynamic(X, np.array([-1, 1, 1]))
