@@ -141,7 +141,27 @@ def _known_operands(node: Node, result: Alignment) -> Iterable[tuple[Value, Alig
     if node.op.name == "transpose":
         axes = node.attrs["axes"]
         return [(node.inputs[0], tuple(result[axes.index(a)] for a in range(len(axes))))]
+    if is_unit_reshape(node):
+        source, target = node.inputs[0].type.shape, node.output.type.shape
+        wide = iter([a for a, extent in zip(result, target, strict=True) if extent != 1])
+        return [(node.inputs[0], tuple(next(wide) if n != 1 else None for n in source))]
     return []
+
+
+def is_consistent(body: Graph, space: Space) -> bool:
+    """Whether every node reads its operands as they are aligned, none of them in two ways."""
+
+    def wide(value: Value, alignment: Alignment) -> list[int | None]:
+        pairs = zip(alignment, value.type.shape, strict=True)
+        return [axis for axis, extent in pairs if extent != 1]
+
+    return all(
+        value in space.alignment and wide(value, space.alignment[value]) == wide(value, wanted)
+        for node in body.nodes
+        if node.output in space.alignment
+        for value, wanted in _known_operands(node, space.alignment[node.output])
+        if value.type.size != 1
+    )
 
 
 def derive(body: Graph) -> Space:

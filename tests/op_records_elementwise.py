@@ -119,7 +119,7 @@ def _power_samples(name: str) -> Iterator[Sample]:
         )
 
 
-_POSITIVE, _OTHER = _within(0.4, 2.5), _within(-1.8, 2.1)[::-1, ::-1]
+_POSITIVE, _OTHER = _within(0.4, 2.5), _within(-1.8, 2.1)[::-1, ::-1].copy()
 _APART = apart(generator("apart"), (2, 6))
 _PAIR = (_APART[:, ::2].copy(), _APART[:, 1::2].copy())
 _QUOTIENT = (np.array([[2.3, -3.1, 4.7], [1.2, -0.6, 5.9]]), np.array([[1.0, 2.0, -3.0]] * 2))
