@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from tapeless.compiler.passes.algebra import simplify_algebra
@@ -9,7 +11,11 @@ from tapeless.compiler.passes.constants import fold_constants
 from tapeless.compiler.passes.dead_nodes import eliminate_dead_nodes
 from tapeless.compiler.passes.subexpressions import share_common_subexpressions
 from tapeless.compiler.passes.views import simplify_views
+from tapeless.ir.graph import Graph, GraphBuilder
+from tapeless.ir.ops import OPS
 from tapeless.ir.printer import print_graph
+from tapeless.ir.types import FLOAT64, TensorType
+from tapeless.ir.verifier import verify
 
 from .equivalence import check_pass
 from .random_graphs import BITWISE_OPS, VIEW_OPS, RandomGraph
@@ -47,6 +53,51 @@ def _all(graph):
 def test_passes_one_after_another_keep_every_bit(seed: int) -> None:
     graph = RandomGraph(seed, **MIXES[seed % 3]).build(steps=4 + seed % 30)
     check_pass(lambda graph: _all(_all(_all(graph))), graph, np.random.default_rng(seed))
+
+
+def _chain(length: int) -> Graph:
+    """A chain in which views, identities, repeats and dead ends alternate."""
+    builder = GraphBuilder("chain")
+    x = builder.input(TensorType(FLOAT64, (3, 3)), "x")
+    (one,) = builder.emit(OPS["constant"], [], {"value": np.array(1.0)})
+    (ones,) = builder.emit(OPS["broadcast"], [one], {"shape": (3, 3), "axes": ()})
+    ops = [
+        lambda v: ("sin", [v], {}),
+        lambda v: ("transpose", [v], {"axes": (1, 0)}),
+        lambda v: ("neg", [v], {}),
+        lambda v: ("mul", [v, ones], {}),
+        lambda v: ("reshape", [v], {"shape": (3, 3)}),
+    ]
+    value = x
+    for step in range(length):
+        name, operands, attrs = ops[step % len(ops)](value)
+        (value,) = builder.emit(OPS[name], operands, attrs)
+    return builder.build([value])
+
+
+def _fan(width: int) -> Graph:
+    """Many readers of one value, summed up again."""
+    builder = GraphBuilder("fan")
+    x = builder.input(TensorType(FLOAT64, (3,)), "x")
+    leaves = []
+    for step in range(width):
+        (constant,) = builder.emit(OPS["constant"], [], {"value": np.array(float(step % 7))})
+        attrs = {"shape": (3,), "axes": ()}
+        (spread,) = builder.emit(OPS["broadcast"], [constant], attrs)
+        leaves += builder.emit(OPS["mul"], [x, spread])
+    total = leaves[0]
+    for leaf in leaves[1:]:
+        (total,) = builder.emit(OPS["add"], [total, leaf])
+    return builder.build([total])
+
+
+@pytest.mark.parametrize("pass_", PASSES, ids=lambda pass_: pass_.__name__)
+@pytest.mark.parametrize("graph", [_chain(20000), _fan(1000)], ids=["chain", "fan"])
+def test_long_and_wide_graphs_need_neither_recursion_nor_patience(pass_, graph: Graph) -> None:
+    start = time.process_time()
+    result = pass_(graph)
+    assert time.process_time() - start < 5
+    verify(result)
 
 
 @pytest.mark.parametrize("pass_", PASSES, ids=lambda pass_: pass_.__name__)
