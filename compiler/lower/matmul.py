@@ -305,7 +305,7 @@ class MatmulLowering:
         far = bool(self.sums) and self.sums[-1].right * self.type.dtype.itemsize >= _FAR_APART
         often = self.rows.extent >= _READ_OFTEN * tile.rows and depth >= _DEEP
         strided = self.columns.right != 1 and self.columns.extent > 1
-        if not (strided or (far and often)) or not depth:
+        if not (strided or (far and often)) or not self.sums or not depth:
             return None
         if not self.scratch:
             shape = (depth, tile.vectors * self.lanes)
