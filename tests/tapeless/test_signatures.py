@@ -1,0 +1,163 @@
+"""Signatures, captures, methods, threads: when a function is traced anew, and when it is not."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import tapeless as tl
+from tapeless.errors import ArgumentError
+
+
+def test_each_signature_is_compiled_once():
+    traced = itertools.count()
+
+    @tl.compile
+    def f(x):
+        next(traced)
+        return x * 2
+
+    for _ in range(3):
+        f(np.ones(2))
+        f(np.ones(3))
+        f(np.ones(3, np.float32))
+    assert next(traced) == 3
+    info = f.cache_info()
+    assert (info.misses, info.hits, info.signatures) == (3, 6, 3)
+
+
+def test_python_numbers_are_runtime_inputs():
+    f = tl.compile(lambda x, a, n: x * a + n)
+    for a, n in ((0.5, 1), (2.5, 7), (-1.0, -3)):
+        assert f(np.ones(2), a, n).tolist() == [a + n, a + n]
+    assert f.cache_info().misses == 1
+
+
+def test_captured_arrays_are_inputs_by_reference():
+    weight = np.ones(2)
+    f = tl.compile(lambda x: x * weight)
+    assert f(np.ones(2)).tolist() == [1.0, 1.0]
+    weight[...] = 5.0
+    assert f(np.ones(2)).tolist() == [5.0, 5.0]
+    assert f.cache_info().misses == 1
+
+
+def test_captured_arrays_are_updated_in_place():
+    total = np.zeros(2)
+
+    @tl.compile
+    def f(x):
+        total[...] += x
+        return np.sum(total)
+
+    assert [f(np.ones(2)) for _ in range(3)] == [2.0, 4.0, 6.0]
+    assert total.tolist() == [3.0, 3.0]
+
+
+def test_a_captured_array_that_changes_shape_is_traced_anew():
+    weight = np.ones(4)
+    f = tl.compile(lambda x: np.sum(weight, axis=0) * x)
+    assert f(np.ones(2)).tolist() == [4.0, 4.0]
+    weight.shape = (2, 2)
+    assert f(np.ones(2)).tolist() == [2.0, 2.0]
+
+
+def test_names_bound_anew_are_seen():
+    factor = 2.0
+    weight = np.ones(2)
+
+    def f(x):
+        return x * factor * weight
+
+    compiled = tl.compile(f)
+    assert compiled(np.ones(2)).tolist() == [2.0, 2.0]
+    factor = 3.0
+    assert compiled(np.ones(2)).tolist() == [3.0, 3.0]
+    weight = np.full(2, 10.0)
+    assert compiled(np.ones(2)).tolist() == [30.0, 30.0]
+    assert compiled.cache_info().misses == 3
+
+
+def test_a_captured_array_that_is_also_an_updated_argument_is_refused():
+    weight = np.ones(2)
+
+    @tl.compile
+    def f(x):
+        x += weight
+        return np.sum(x)
+
+    assert f(np.zeros(2)) == 2.0
+    with pytest.raises(ArgumentError, match="x is updated in place and must not overlap weight"):
+        f(weight)
+
+
+class Counter:
+    """An object with an array and a compiled method."""
+
+    def __init__(self, start: float) -> None:
+        self.total = np.full(2, start)
+
+    @tl.compile
+    def add(self, x):
+        """Add x to the total."""
+        self.total += x
+        return np.sum(self.total)
+
+
+def test_methods_work_on_each_instance():
+    a, b = Counter(0.0), Counter(10.0)
+    assert [a.add(np.ones(2)), a.add(np.ones(2)), b.add(np.ones(2))] == [2.0, 4.0, 22.0]
+    assert a.total.tolist() == [2.0, 2.0]
+    assert a.add.cache_info().misses == 1
+    assert a.add.cache_info().hits == 1
+    assert Counter.add.__doc__ == "Add x to the total."
+
+
+def test_instances_are_not_kept_alive():
+    a = Counter(0.0)
+    a.add(np.ones(2))
+    gone = weakref.ref(a)
+    del a
+    gc.collect()
+    assert gone() is None
+
+
+def test_compiled_functions_are_inlined_into_one_another():
+    inner = tl.compile(lambda x: np.sin(x) * 2)
+
+    @tl.compile
+    def outer(x):
+        return np.sum(inner(x) + inner(x * 2))
+
+    x = np.linspace(0, 1, 5)
+    np.testing.assert_allclose(outer(x), np.sum(np.sin(x) * 2 + np.sin(2 * x) * 2))
+    assert inner.cache_info().misses == 0
+
+
+def test_concurrent_calls_compile_once_and_agree():
+    traced = itertools.count()
+
+    @tl.compile
+    def f(x, w):
+        next(traced)
+        return np.sum(np.exp(x * w))
+
+    w = np.linspace(0, 1, 1000)
+    together = threading.Barrier(8)
+
+    def work(i: int) -> bool:
+        together.wait()
+        x = np.full(1000, float(i))
+        return all(np.allclose(f(x, w), np.sum(np.exp(x * w)), rtol=1e-12) for _ in range(20))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
+    assert next(traced) == 1
+    info = f.cache_info()
+    assert (info.misses, info.signatures) == (1, 1)
