@@ -25,9 +25,8 @@ def dot(
     """
     if x.dtype == BOOL:
         return convert(dot(convert(x, INT64), convert(y, INT64), contract, batch), BOOL)
-    pairs = {"contract": contract, "batch": batch}
-    attrs = {name: (tuple(left), tuple(right)) for name, (left, right) in pairs.items()}
-    result: TracedArray = emit("dot", x, y, **attrs)
+    batched = tuple(map(tuple, batch))
+    result: TracedArray = emit("dot", x, y, batch=batched, contract=tuple(map(tuple, contract)))
     return result
 
 

@@ -74,7 +74,7 @@ def compress(self: TracedArray, condition: Any, axis: Any = None, out: Any = Non
 
 def conjugate(self: TracedArray) -> Any:
     """`x.conj()`: elements are real."""
-    return np.conjugate(self)  # type: ignore[call-overload]
+    return np.conjugate(self)
 
 
 def view(self: TracedArray, *args: Any, **kwargs: Any) -> TracedArray:
@@ -103,8 +103,8 @@ _FUNCTIONS = (
 ).split()
 UNSUPPORTED = frozenset(
     (
-        "sort argsort partition argpartition searchsorted nonzero resize byteswap dump dumps tofile "
-        "getfield setfield setflags"
+        "sort argsort partition argpartition searchsorted nonzero resize byteswap dump dumps "
+        "tofile getfield setfield setflags"
     ).split()
 )
 """Methods that are refused by name."""

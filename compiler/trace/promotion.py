@@ -31,8 +31,8 @@ def operand_type(x: TracedArray) -> OperandType:
 def loop_types(
     ufunc: np.ufunc,
     operands: tuple[OperandType, ...],
-    signature: tuple[OperandType, ...] | None = None,
-    casting: str = "same_kind",
+    signature: tuple[DType | None, ...] | None = None,
+    casting: Any = "same_kind",
 ) -> tuple[DType, ...]:
     """The dtypes of the loop that NumPy runs: inputs, then outputs.
 

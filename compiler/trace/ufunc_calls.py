@@ -116,7 +116,7 @@ def _outputs(ufunc: np.ufunc, out: Any) -> tuple[TracedArray | None, ...]:
     return tuple(None if target is None else lift(target) for target in outs)
 
 
-def _signature(ufunc: np.ufunc, dtype: Any, signature: Any) -> tuple[OperandType, ...] | None:
+def _signature(ufunc: np.ufunc, dtype: Any, signature: Any) -> tuple[DType | None, ...] | None:
     if dtype is not None:
         return (*[None] * ufunc.nin, *[np.dtype(dtype)] * ufunc.nout)
     if signature is None:
@@ -132,7 +132,7 @@ def _loop(
     ufunc: np.ufunc,
     operands: Sequence[TracedArray],
     outs: Sequence[TracedArray | None],
-    signature: tuple[OperandType, ...] | None,
+    signature: tuple[DType | None, ...] | None,
     casting: str,
 ) -> tuple[DType, ...]:
     given = [operand_type(x) for x in operands]

@@ -77,6 +77,9 @@ _MIRRORED: Mapping[str, Rule] = {
 COMPARISONS = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
 """Ufuncs that NumPy computes exactly even for Python integers outside the other's range."""
 
+CLIP: np.ufunc = np._core.umath.clip  # type: ignore[attr-defined]
+"""The ufunc behind `ndarray.clip`."""
+
 UFUNCS: dict[np.ufunc, Row] = {
     # arithmetic
     np.add: on(NUMBERS, "add") | on("b", "or"),
@@ -148,7 +151,7 @@ UFUNCS: dict[np.ufunc, Row] = {
     np.minimum: on(ANY, "min"),
     np.fmax: on("f", formulas.fmax) | on(BITS, "max"),
     np.fmin: on("f", formulas.fmin) | on(BITS, "min"),
-    np._core.umath.clip: on(ANY, formulas.clip),
+    CLIP: on(ANY, formulas.clip),
     np.logical_and: _logical("and"),
     np.logical_or: _logical("or"),
     np.logical_xor: _logical("xor"),

@@ -20,7 +20,7 @@ def _like(a: Any, dtype: Any, shape: Any) -> tuple[DType, Shape]:
     wanted = x.shape if shape is None else shape
     return (
         x.dtype if dtype is None else np.dtype(dtype),
-        (wanted,) if isinstance(wanted, int | np.integer) else tuple(wanted),
+        (int(wanted),) if isinstance(wanted, int | np.integer) else tuple(map(int, wanted)),
     )
 
 

@@ -11,7 +11,7 @@ from ....ir.types import BOOL, INT64
 from ..array import Kind, TracedArray
 from ..lift import broadcast_to, convert, emit, lift
 from ..reductions import into, normalized_axis
-from ..views import as_array, reshaped
+from ..views import as_array, fresh, reshaped
 from .understood import Table
 
 
@@ -22,7 +22,7 @@ def _placed(indices: Any, extent: int, mode: str) -> Any:
     if mode == "wrap":
         return np.remainder(lift(indices), extent)
     if mode == "clip":
-        return np.clip(lift(indices), 0, extent - 1)  # type: ignore[call-overload]
+        return np.clip(lift(indices), 0, extent - 1)
     raise UnsupportedError("mode is 'raise', 'wrap' or 'clip'", given=repr(mode))
 
 
@@ -41,7 +41,7 @@ def take(
         at = int(at)
     taken = x[(*(slice(None),) * axis, at)]
     if isinstance(taken, TracedArray) and taken.lens is not None:
-        taken = taken.copy()
+        taken = fresh(taken)
     return taken if out is None else into(out, taken)
 
 
@@ -113,11 +113,11 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     if x.ndim == 1:
         x[at] = flat
         return
-    index = convert(at, INT64)
+    index: Any = convert(at, INT64)
     coordinates = []
     for extent in reversed(x.shape):
         coordinates.append(np.remainder(index, extent))
-        index = np.floor_divide(index, extent)  # type: ignore[assignment,call-overload]
+        index = np.floor_divide(index, extent)
     x[tuple(reversed(coordinates))] = flat
 
 

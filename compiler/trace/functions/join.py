@@ -127,7 +127,8 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **options: Any) -> T
     """`np.pad` with a constant, or with elements of the array itself."""
     x = as_array(array)
     if isinstance(pad_width, dict):
-        pairs = [pad_width.get(axis, pad_width.get(axis - x.ndim, 0)) for axis in range(x.ndim)]
+        given = pad_width
+        pairs: list[Any] = [given.get(n, given.get(n - x.ndim, 0)) for n in range(x.ndim)]
         pad_width = [(pair, pair) if np.ndim(pair) == 0 else pair for pair in pairs]
     widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
     if mode == "constant" and options.keys() <= {"constant_values"}:
@@ -171,7 +172,7 @@ def _pad_from(
     for axis, (low, high) in enumerate(widths):
         if low or high:
             positions = np.pad(np.arange(x.shape[axis]), (low, high), mode=mode)  # type: ignore
-            result = np.take(result, positions, axis)  # type: ignore
+            result = np.take(result, positions, axis)
     return result
 
 

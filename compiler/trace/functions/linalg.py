@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def _flat(x: TracedArray) -> TracedArray:
 def outer(a: Any, b: Any, out: Any = None) -> Any:
     """`np.outer`: all products of elements of a with elements of b."""
     x, y = _flat(as_array(a)), _flat(as_array(b))
-    product = np.multiply(reshaped(x, (x.size, 1)), y)
+    product: Any = np.multiply(reshaped(x, (x.size, 1)), y)
     return product if out is None else into(out, product)
 
 
@@ -118,7 +119,7 @@ def matrix_power(a: Any, n: int) -> Any:
         )
     if n == 0:
         eye = np.eye(x.shape[-1], dtype=x.dtype)
-        return fresh(np.broadcast_to(convert(eye, x.dtype), x.shape))  # type: ignore[arg-type]
+        return fresh(np.broadcast_to(convert(eye, x.dtype), x.shape))
     result, square = None, x
     while n:
         if n & 1:
@@ -135,7 +136,8 @@ def cross(
     if axis is not None:
         axisa = axisb = axisc = axis
     x, y = (
-        rearranged(v, lambda s, i=i: np.moveaxis(s, i, -1)) for v, i in ((a, axisa), (b, axisb))
+        rearranged(v, partial(np.moveaxis, source=at, destination=-1))
+        for v, at in ((a, axisa), (b, axisb))
     )
     if x.shape[-1] != 3 or y.shape[-1] != 3:
         raise UnsupportedError(
@@ -155,14 +157,14 @@ def trace(
     a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
 ) -> Any:
     """`np.trace`: the sum along a diagonal."""
-    return np.sum(np.diagonal(as_array(a), offset, axis1, axis2), axis=-1, dtype=dtype, out=out)  # type: ignore
+    return np.sum(np.diagonal(as_array(a), offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
 
 
 def diag(v: Any, k: int = 0) -> Any:
     """`np.diag`: a matrix with a diagonal, or the diagonal of a matrix."""
     x = as_array(v)
     if x.ndim == 2:
-        return np.diagonal(x, k)  # type: ignore[arg-type]
+        return np.diagonal(x, k)
     if x.ndim != 1:
         raise ShapeError("np.diag takes a vector or a matrix", given=f"shape {x.shape}")
     side = x.size + abs(k)
@@ -280,6 +282,10 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return _matrix_norm(array, ord, (array.ndim - 2, array.ndim - 1), keepdims)
 
 
+def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    return np.vecdot(x1, x2, axis=axis)  # type: ignore[call-overload]
+
+
 _tril, _triu = _triangle(_lower), _triangle(_upper)
 
 TABLE: Table = {
@@ -301,7 +307,7 @@ TABLE: Table = {
     np.linalg.multi_dot: multi_dot,
     np.linalg.matrix_power: matrix_power,
     np.linalg.matmul: lambda x1, x2, /: np.matmul(x1, x2),
-    np.linalg.vecdot: lambda x1, x2, /, *, axis=-1: np.vecdot(x1, x2, axis=axis),
+    np.linalg.vecdot: _vecdot,
     np.linalg.tensordot: lambda x1, x2, /, *, axes=2: tensordot(x1, x2, axes),
     np.linalg.outer: lambda x1, x2, /: outer(x1, x2),
     np.linalg.cross: lambda x1, x2, /, *, axis=-1: cross(x1, x2, axis=axis),

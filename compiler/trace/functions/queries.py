@@ -63,7 +63,7 @@ def _real(val: Any) -> TracedArray:
 
 
 def _imag(val: Any) -> Any:
-    return np.zeros_like(as_array(val))  # type: ignore[call-overload]
+    return np.zeros_like(as_array(val))
 
 
 def _everywhere(function: Callable[..., Any]) -> Handler:

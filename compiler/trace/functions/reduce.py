@@ -151,13 +151,13 @@ def std(
     variance = var(
         a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction
     )
-    root: TracedArray = np.sqrt(variance)  # type: ignore[assignment,call-overload]
+    root: Any = np.sqrt(variance)
     return root if out is None else into(out, root)
 
 
-def ptp(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False) -> TracedArray:
+def ptp(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False) -> Any:
     """`np.ptp`: the largest less the smallest."""
-    spread = np.subtract(
+    spread: Any = np.subtract(
         fold(np.maximum, a, axis, keepdims=keepdims), fold(np.minimum, a, axis, keepdims=keepdims)
     )
     return spread if out is None else into(out, spread)
@@ -204,7 +204,7 @@ def _ignoring_nan(function: Callable[..., Any], neutral: float) -> Handler:
     return handler
 
 
-def _as_scalar(x: TracedArray) -> TracedArray:
+def _as_scalar(x: Any) -> TracedArray:
     return x if x.shape else with_kind(x, Kind.SCALAR)
 
 

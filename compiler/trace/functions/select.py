@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from ....ir.errors import DTypeError, ShapeError, UnsupportedError
-from ....ir.types import BOOL
+from ....ir.types import BOOL, FLOAT64
 from ..array import Kind, TracedArray, with_kind
 from ..contraction import broadcast_shapes
 from ..lift import broadcast_to, convert, emit, lift
 from ..promotion import result_type
 from ..reductions import into
+from ..ufuncs import CLIP
 from ..views import as_array, fresh
 from .understood import Handler, Table
 
@@ -90,7 +91,7 @@ def clip(
         return np.minimum(lift(a), high, **options)
     if high is None:
         return np.maximum(lift(a), low, **options)
-    return np._core.umath.clip(lift(a), low, high, **options)  # type: ignore[attr-defined]
+    return CLIP(lift(a), low, high, **options)
 
 
 # -- roundings --------
@@ -99,6 +100,7 @@ def clip(
 def round_(a: Any, decimals: int = 0, out: Any = None) -> Any:
     """`np.round`: scaled by a power of ten, rounded to even, scaled back, as NumPy does."""
     x = as_array(a)
+    rounded: Any
     if x.dtype.kind in "iu" and decimals >= 0:
         rounded = fresh(x, Kind.ARRAY if x.shape else Kind.SCALAR)
     elif decimals == 0:
@@ -110,7 +112,7 @@ def round_(a: Any, decimals: int = 0, out: Any = None) -> Any:
 
 def _rounded(x: TracedArray, decimals: int) -> Any:
     # Integers are rounded to tens or hundreds in float64.
-    number = x.astype(np.float64) if x.dtype.kind in "iu" else x
+    number = convert(x, np.float64) if x.dtype.kind in "iu" else x
     scale = 10.0 ** abs(decimals)
     if decimals > 0:
         return np.true_divide(np.rint(np.multiply(number, scale)), scale)
@@ -119,7 +121,7 @@ def _rounded(x: TracedArray, decimals: int) -> Any:
 
 def fix(x: Any, out: Any = None) -> Any:
     """`np.fix`: towards zero."""
-    cut = np.trunc(as_array(x))
+    cut: Any = np.trunc(as_array(x))
     return cut if out is None else into(out, cut)
 
 
@@ -152,7 +154,7 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
     """`np.isclose`: |a - b| ≤ atol + rtol |b| where finite, equality elsewhere."""
     x, y = lift(a), lift(b)
     if y.dtype.kind != "f":
-        y = np.multiply(y, 1.0)  # type: ignore[assignment,call-overload]
+        y = convert(y, FLOAT64)
     near = np.less_equal(np.abs(np.subtract(x, y)), atol + rtol * np.abs(y))
     result = (near & np.isfinite(y)) | np.equal(x, y)
     if equal_nan:
@@ -190,7 +192,7 @@ def array_equiv(a1: Any, a2: Any) -> TracedArray:
 
 def _infinite(sign: float) -> Handler:
     def handler(x: Any, out: Any = None) -> Any:
-        result = np.equal(as_array(x), sign * np.inf)
+        result: Any = np.equal(as_array(x), sign * np.inf)
         return result if out is None else into(out, result)
 
     return handler

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ....ir.errors import UnsupportedError
-from ..array import TracedArray
+from ..array import Concrete, TracedArray
 from ..contraction import broadcast_shapes
 from ..lift import emit, lift
 from ..reductions import normalized_axis
@@ -33,10 +34,11 @@ def _views(function: Callable[..., Any]) -> Handler:
     def handler(array: Any, *args: Any, **kwargs: Any) -> Any:
         x = lift(array)
         parts = by_numpy(function, stand_in(x.shape), *args, **kwargs)
-        views = [
-            rearranged(x, lambda source, i=i: function(source, *args, **kwargs)[i])
-            for i in range(len(parts))
-        ]
+
+        def piece(number: int, source: Concrete) -> Concrete:
+            return function(source, *args, **kwargs)[number]  # type: ignore[no-any-return]
+
+        views = [rearranged(x, partial(piece, number)) for number in range(len(parts))]
         return type(parts)(views)
 
     return _with_parameters_of(function, handler)
@@ -137,7 +139,7 @@ def tile(A: Any, reps: Any) -> TracedArray:
     return fresh(reshaped(fresh(spread(reshaped(x, apart), repeated)), joined))
 
 
-def repeat(a: Any, repeats: Any, axis: int | None = None) -> TracedArray:
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     """`np.repeat`: each element repeated a number of times that is known while tracing."""
     if isinstance(repeats, TracedArray):
         raise UnsupportedError(
@@ -150,7 +152,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> TracedArray:
     counts = np.asarray(repeats)
     if counts.size != 1:
         positions = by_numpy(np.repeat, np.arange(x.shape[axis]), counts)
-        return np.take(x, positions, axis)  # type: ignore[return-value]
+        return np.take(x, positions, axis)
     count, extent = int(counts.reshape(())), x.shape[axis]
     apart = (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :])
     spaced = (*x.shape[: axis + 1], count, *x.shape[axis + 1 :])
@@ -158,7 +160,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> TracedArray:
     return fresh(reshaped(fresh(spread(reshaped(x, apart), spaced)), joined))
 
 
-def roll(a: Any, shift: Any, axis: Any = None) -> TracedArray:
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """`np.roll`: elements pushed along axes and put back in at the other end."""
     x = as_array(a)
     if axis is None:
@@ -170,23 +172,23 @@ def roll(a: Any, shift: Any, axis: Any = None) -> TracedArray:
         shifts = [shift] * len(axes)
     if len(shifts) != len(axes):
         axes = axes * len(shifts)
-    result = fresh(x)
+    result: Any = fresh(x)
     for one, along in zip(shifts, axes, strict=True):
         result = _rolled(result, one, normalized_axis(along, x.ndim))
     return result
 
 
-def _rolled(x: TracedArray, shift: Any, axis: int) -> TracedArray:
+def _rolled(x: TracedArray, shift: Any, axis: int) -> Any:
     extent = x.shape[axis]
     if isinstance(shift, TracedArray):
-        return np.take(x, np.remainder(np.arange(extent) - shift, extent), axis)  # type: ignore
+        return np.take(x, np.remainder(np.arange(extent) - shift, extent), axis)
     cut = -int(shift) % extent if extent else 0
     if cut == 0:
         return x
     before = (slice(None),) * axis
-    return np.concatenate(  # type: ignore[return-value]
+    return np.concatenate(
         [x[(*before, slice(cut, None))], x[(*before, slice(None, cut))]],
-        axis=axis,  # type: ignore
+        axis=axis,
     )
 
 

@@ -21,7 +21,7 @@ def average(
     """`np.average`: the mean, or the sum of weighted elements over the sum of weights."""
     x = as_array(a)
     if weights is None:
-        mean: Any = np.mean(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+        mean: Any = np.mean(x, axis=axis, keepdims=keepdims)
         if not returned:
             return mean
         return mean, np.full_like(mean, x.size // max(lift(mean).size, 1))
@@ -30,8 +30,8 @@ def average(
     dtype = np.result_type(*dtypes)
     if weight.shape != x.shape:
         weight = _weights_along(x, weight, axis)
-    total: Any = np.sum(weight, axis=axis, dtype=dtype, keepdims=keepdims)  # type: ignore
-    products: Any = np.multiply(x, weight, dtype=dtype)  # type: ignore[call-overload]
+    total: Any = np.sum(weight, axis=axis, dtype=dtype, keepdims=keepdims)
+    products: Any = np.multiply(x, weight, dtype=dtype)
     mean = np.sum(products, axis=axis, keepdims=keepdims) / total
     if not returned:
         return mean
@@ -95,7 +95,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     before = (slice(None),) * axis
     step: Any = dx
     if x is not None:
-        step = np.diff(as_array(x), axis=-1 if np.ndim(x) == 1 else axis)  # type: ignore
+        step = np.diff(as_array(x), axis=-1 if np.ndim(x) == 1 else axis)
         if step.ndim == 1:
             step = reshaped(step, (-1,) + (1,) * (values.ndim - axis - 1))
     late, early = values[(*before, slice(1, None))], values[(*before, slice(None, -1))]
@@ -136,7 +136,7 @@ def _slope(x: TracedArray, h: Any, axis: int) -> Any:
 def polyval(p: Any, x: Any) -> Any:
     """`np.polyval`: Horner's rule, highest power first."""
     coefficients, at = as_array(p), as_array(x)
-    value: Any = np.zeros_like(at)  # type: ignore[call-overload]
+    value: Any = np.zeros_like(at)
     for index in range(coefficients.shape[0]):
         value = value * at + coefficients[index]
     return value
@@ -169,10 +169,10 @@ def _slide(x: TracedArray, kernel: TracedArray, mode: str) -> Any:
     edges = {"full": (width - 1, width - 1), "same": (half, width - 1 - half), "valid": (0, 0)}
     if mode not in edges:
         raise UnsupportedError("the mode is 'full', 'same' or 'valid'", given=repr(mode))
-    padded: Any = np.pad(x, edges[mode])  # type: ignore[call-overload]
+    padded: Any = np.pad(x, edges[mode])
     count = padded.shape[0] - width + 1
     windows = padded[np.arange(count)[:, None] + np.arange(width)]
-    return np.dot(windows, kernel)  # type: ignore
+    return np.dot(windows, kernel)
 
 
 def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None) -> Any:
@@ -186,7 +186,7 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: An
     if not rowvar and x.ndim == 2:
         rows = rows.T
     freedom = (0 if bias else 1) if ddof is None else ddof
-    centred = rows - np.mean(rows, axis=1, keepdims=True)  # type: ignore
+    centred = rows - np.mean(rows, axis=1, keepdims=True)
     matrix = np.dot(centred, centred.T) / max(rows.shape[1] - freedom, 0)
     return np.squeeze(matrix)
 
