@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from ...ir.types import DType, Shape, TensorType
 from .context import Trace, activate, leaked
 from .kinds import WEAK_DTYPES, Kind
 from .operators import binary, is_in_place_operator, unary
+from .refusals import Refusals
 from .surface import SURFACE, Surface
 
 Handle: TypeAlias = Any
@@ -54,7 +55,7 @@ class Lens:
     repeatable: bool = True
 
 
-class TracedArray:
+class TracedArray(Refusals):
     """A value of the program under construction; behaves as the `numpy.ndarray` it stands for.
 
     `kind` says which type NumPy would give: an array, a NumPy scalar or a Python number. A number
@@ -257,6 +258,12 @@ class TracedArray:
         """Extents of the axes."""
         return self.type.shape
 
+    @shape.setter
+    def shape(self, value: Any) -> None:
+        raise UnsupportedError(
+            "the shape of a traced array is fixed", given=f"{value}", hint="x = x.reshape(...)"
+        )
+
     @property
     def dtype(self) -> DType:
         """Element type, a `numpy.dtype`."""
@@ -299,16 +306,13 @@ class TracedArray:
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TraceError("len() needs at least one axis", given=self._describe())
+            raise TraceError("len() needs at least one axis", given=self.describe())
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
-            raise TraceError("iteration needs at least one axis", given=self._describe())
+            raise TraceError("iteration needs at least one axis", given=self.describe())
         return (SURFACE.getitem(self, index) for index in range(self.shape[0]))
-
-    def __contains__(self, item: Any) -> NoReturn:
-        raise self._unknown("`in`", "count matches instead: np.any(x == item)")
 
     def __getitem__(self, key: Any) -> Any:
         return SURFACE.getitem(self, key)
@@ -328,12 +332,6 @@ class TracedArray:
         self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         return SURFACE.apply_function(func, args, kwargs)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
-        raise self._unknown(
-            "np.asarray, np.array or a function outside NumPy",
-            f"use NumPy functions on traced arrays directly; {_BUFFERS}",
-        )
 
     # -- operators ------------------------------------------------------------------------------
 
@@ -367,54 +365,14 @@ class TracedArray:
     def __rdivmod__(self, other: Any) -> Any:
         return other // self, other % self
 
-    # -- what only the running program knows ----------------------------------------------------
+    def __copy__(self) -> TracedArray:
+        return self.__deepcopy__({})
 
-    def __bool__(self) -> bool:
-        raise self._unknown(
-            "`if`, `while`, `and`, `or`, `not` or bool()",
-            "choose elementwise with np.where(condition, x, y), combine conditions with & and |, "
-            "or declare the argument it depends on in tl.compile(static=...)",
-        )
+    def __deepcopy__(self, memo: dict[int, Any]) -> TracedArray:
+        return with_kind(self, self.kind)
 
-    def __float__(self) -> float:
-        raise self._unknown(
-            "float()", f"use the value as it is, or .astype(np.float64); {_BUFFERS}"
-        )
-
-    def __int__(self) -> int:
-        raise self._unknown(
-            "int()", f"use .astype(np.int64), or declare the argument static; {_BUFFERS}"
-        )
-
-    def __complex__(self) -> complex:
-        raise self._unknown("complex()", "complex numbers are not supported")
-
-    def __index__(self) -> int:
-        raise self._unknown(
-            "a Python index, range(), a shape or a slice bound",
-            "declare the argument it depends on in tl.compile(static=...), or index with arrays",
-        )
-
-    def item(self, *args: Any) -> NoReturn:
-        """Refuses: the number is known only when the program runs."""
-        raise self._unknown(".item()", "use the value as it is, or index it")
-
-    def tolist(self) -> NoReturn:
-        """Refuses: the numbers are known only when the program runs."""
-        raise self._unknown(".tolist()", "use the array as it is, or return it")
-
-    def tobytes(self, order: Any = None) -> NoReturn:
-        """Refuses: the bytes are known only when the program runs."""
-        raise self._unknown(".tobytes()", "return the array and convert the result")
-
-    def _unknown(self, what: str, hint: str) -> TraceError:
-        return TraceError(
-            f"{what} needs a value, and a traced one is known only when the program runs",
-            given=self._describe(),
-            hint=hint,
-        )
-
-    def _describe(self) -> str:
+    def describe(self) -> str:
+        """What error messages call this array."""
         return f"{self.origin or 'a result'} of type {self.type}"
 
     def __repr__(self) -> str:
@@ -427,9 +385,6 @@ def install(surface: Surface, methods: Mapping[str, Callable[..., Any]]) -> None
         setattr(SURFACE, name, getattr(surface, name))
     for name, method in methods.items():
         setattr(TracedArray, name, method)
-
-
-_BUFFERS = "join values with np.stack, or fill an array made by np.zeros_like of a traced one"
 
 
 def with_kind(array: TracedArray, kind: Kind) -> TracedArray:

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.errors import TraceError, TraceWarning, UnsupportedError
+from ...ir.errors import DTypeError, TraceError, TraceWarning, UnsupportedError
 from ...ir.types import DTYPE_NAMES, type_of
 from .array import TracedArray
 from .graph_trace import GraphTrace
@@ -94,6 +94,7 @@ class Captures:
                 name=path,
                 origin=f"the captured array {path}",
                 contiguous=array.flags.c_contiguous,
+                refusal=_refusal(array, path),
             )
         return known
 
@@ -228,6 +229,16 @@ class Captures:
                     "it is a constant of the compiled function; make it an array updated in "
                     "place, or pass it as an argument"
                 )
+
+
+def _refusal(array: Array, path: str) -> DTypeError | None:
+    if array.dtype.isnative:
+        return None
+    return DTypeError(
+        f"the captured array {path} is in this machine's byte order",
+        given=f"dtype {array.dtype.str!r}",
+        hint='convert it once: x.astype(x.dtype.newbyteorder("="))',
+    )
 
 
 def _warn(message: str) -> None:

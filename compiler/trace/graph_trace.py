@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ...ir.errors import TapelessError
 from ...ir.graph import GraphBuilder, Value
 from ...ir.types import DType, TensorType
 from .array import Kind, TracedArray
@@ -69,10 +70,13 @@ class GraphTrace(Trace):
         name: str = "",
         origin: str = "",
         contiguous: bool = False,
+        refusal: TapelessError | None = None,
     ) -> TracedArray:
-        """A base array that becomes a graph input when it is first used."""
+        """A base array that becomes a graph input, or raises `refusal`, when it is first used."""
 
         def make() -> Value:
+            if refusal is not None:
+                raise refusal
             self._positions[id(array)] = len(self.arrays)
             self.arrays.append(array)
             self.sources.append(source)

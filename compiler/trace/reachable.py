@@ -22,6 +22,13 @@ from .places import MISSING, Attribute, Cell, Item, Place
 MAX_OBJECTS = 10_000
 """The search stops after so many objects; what lies beyond counts as not reachable."""
 
+_IMPLICIT = frozenset(
+    "__call__ __getitem__ __setitem__ __iter__ __len__ __enter__ __exit__ "
+    "__add__ __sub__ __mul__ __matmul__ __truediv__ __radd__ __rsub__ __rmul__ __rmatmul__ "
+    "__neg__ __getattr__".split()
+)
+"""Methods of instances that run without being mentioned by name."""
+
 MAX_WATCHED = 1_000
 """At most so many bindings are compared at each call."""
 
@@ -260,11 +267,22 @@ class _Search:
         return iter(())
 
     def _visit_class(self, item: type, text: str) -> Iterator[_Edge]:
+        """A class that code may make instances of."""
+        yield from self._members(item, text)
         for kind in item.__mro__:
-            if not _is_foreign(kind) and id(kind) not in self._classes:
-                self._classes.add(id(kind))
-                self._namespaces.append(_Namespace(vars(kind), partial(Attribute, kind), text))
-        return iter(())
+            for name in ("__init__", "__post_init__"):
+                if not _is_foreign(kind) and name in vars(kind):
+                    yield vars(kind)[name], f"{text}.{name}"
+
+    def _members(self, item: type, text: str) -> Iterator[_Edge]:
+        """What a class and its bases give to instances."""
+        for kind in item.__mro__:
+            if _is_foreign(kind) or id(kind) in self._classes:
+                continue
+            self._classes.add(id(kind))
+            self._namespaces.append(_Namespace(vars(kind), partial(Attribute, kind), text))
+            for name in sorted(_IMPLICIT & vars(kind).keys()):
+                yield vars(kind)[name], f"{text}.{name}"
 
     def _visit_instance(self, item: Any, text: str) -> Iterator[_Edge]:
         kind = type(item)
@@ -276,7 +294,7 @@ class _Search:
             self._namespaces.append(_Namespace(attributes, partial(Item, attributes), text))
         if slots := [name for base in kind.__mro__ for name in _slots_of(base)]:
             self._namespaces.append(_Namespace(slots, partial(Attribute, item), text))
-        yield from self._visit_class(kind, text)
+        yield from self._members(kind, text)
 
     def _visit_attributes(self) -> bool:
         """Follow attributes: those whose names are mentioned in code that was found."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import operator
+import pickle
 from typing import Any
 
 import numpy as np
@@ -169,6 +171,34 @@ def test_values_asked_for_while_tracing_are_refused_with_a_hint(
 ) -> None:
     with pytest.raises(TraceError, match=rf"(?s)test_array\.py:\d+: .*{words}.*hint: .*{hint}"):
         trace_function(ask, (np.float64(1.0),), {})
+
+
+@pytest.mark.parametrize("name", ["flags", "strides", "data", "ctypes", "flat"])
+def test_attributes_about_memory_are_refused_with_a_hint(name: str) -> None:
+    with pytest.raises(UnsupportedError, match=rf"traced arrays have no \.{name}(?s:.*)hint"):
+        trace_function(lambda x: getattr(x, name), (X,), {})
+
+
+def test_shapes_are_not_assigned_and_arrays_not_pickled_or_rounded_by_python() -> None:
+    def assign(x: Any) -> None:
+        x.shape = (3, 2)
+
+    with pytest.raises(UnsupportedError, match=r"reshape"):
+        trace_function(assign, (X,), {})
+    with pytest.raises(TraceError, match=r"pickling"):
+        trace_function(pickle.dumps, (X,), {})
+    with pytest.raises(TraceError, match=r"round\(\) needs a value(?s:.*)np\.round"):
+        trace_function(round, (1.5,), {})
+
+
+def test_python_copies_are_copies() -> None:
+    def f(p: Any) -> Any:
+        deep, shallow = copy.deepcopy(p), copy.copy(p["w"])
+        p["w"] += 1
+        deep["w"] *= 2
+        return deep, shallow
+
+    check(f, {"w": X, "n": 3})
 
 
 def test_the_error_names_the_argument_that_was_asked() -> None:

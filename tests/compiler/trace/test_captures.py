@@ -182,6 +182,31 @@ def test_binding_an_outside_name_to_a_new_array_is_refused_and_undone() -> None:
     assert model.w is before
 
 
+def test_an_outside_array_of_another_byte_order_is_refused_when_it_is_used() -> None:
+    swapped = WEIGHT.astype(">f8")
+
+    def shape_only(x: Any) -> Any:
+        return x * swapped.shape[0]
+
+    assert trace_function(shape_only, (X,), {}).captures == ()
+    with pytest.raises(DTypeError, match=r"swapped is in this machine's byte order.*'>f8'"):
+        trace_function(lambda x: x + swapped, (X,), {})
+
+
+def test_a_callable_object_is_searched() -> None:
+    class Affine:
+        def __init__(self) -> None:
+            self.w = np.ones(3)
+
+        def __call__(self, x: Any) -> Any:
+            return x * self.w + WEIGHT
+
+    affine = Affine()
+    traced = trace_function(affine, (X,), {})
+    affine.w[0], WEIGHT[1] = 7, 7
+    np.testing.assert_array_equal(call(traced, X), affine(X))
+
+
 def test_updating_memory_captured_twice_is_refused() -> None:
     w = np.ones(4)
     half = w[:3]
