@@ -19,6 +19,7 @@ from ..ir.errors import ArgumentError
 from ..ir.pytree import LEAF, Path, TreeDef, follow
 from .arena import Frame
 from .executable import Executable
+from .flatten import LAYOUT
 from .layout import dense_copy, first_overlap, require_updatable
 from .pointers import HEADER, MEMORY, WORD, Array, is_dense
 
@@ -80,7 +81,7 @@ class Overlap(Exception):
 
 
 class Stale(Exception):
-    """A captured array has another shape or dtype than when it was compiled for."""
+    """A captured array has another shape, dtype or layout than when it was compiled for."""
 
 
 @dataclass(slots=True)
@@ -122,13 +123,14 @@ class Entry:
         arrays = [pair for pair in plan.inputs if isinstance(everything[pair[1]], np.ndarray)]
         self._positions = tuple(i for i, _ in arrays)
         self._leaves = tuple(leaf for _, leaf in arrays)
+        self._spans = _spans(self._positions)
         self._sizes = tuple(self.executable.program.inputs[i].nbytes for i in self._positions)
         self._scalars = tuple(pair for pair in plan.inputs if pair not in arrays)
         self._written = frozenset(plan.updates.values())
         for leaf in sorted(self._written):
             require_updatable(everything[leaf], plan.names[leaf])
         self._moved = tuple(leaf for leaf in self._leaves if not is_dense(everything[leaf]))
-        self._fresh = tuple((array.dtype, array.shape) for array in plan.captured)
+        self._expected = tuple(map(_signature, plan.captured))
         self._disjoint: list[int] = []
 
     def _plan_outputs(self) -> None:
@@ -158,7 +160,7 @@ class Entry:
         `arguments` is the `(args, kwargs)` that they are the leaves of. Raises `Overlap` when
         arrays that are updated share memory with others, and whatever the program reports.
         """
-        if self._fresh:
+        if self._expected:
             leaves = leaves + self._captures()
         if self.plan.ranges:
             self._check_ranges(leaves)
@@ -178,8 +180,8 @@ class Entry:
         frame = self._take()
         try:
             table, slots = frame.table, frame.slots
-            for position, address in zip(self._positions, addresses):  # noqa: B905 (0.2 µs)
-                table[position] = address
+            for span, part in self._spans:
+                table[span] = addresses[part]
             for position, source in self._in_place:
                 table[position] = table[source]
             for position, leaf in self._scalars:
@@ -218,6 +220,8 @@ class Entry:
         written = [self._leaves.index(leaf) for leaf in self._written]
         if first_overlap(arrays, written) is not None:
             raise Overlap
+        for leaf in self._written.intersection(self._moved):
+            require_updatable(leaves[leaf], self.plan.names[leaf])
         dense = list(leaves)
         for leaf in self._moved:
             dense[leaf] = dense_copy(leaves[leaf])
@@ -242,8 +246,8 @@ class Entry:
 
     def _captures(self) -> list[Array]:
         """The captured arrays, which must still be what was compiled for."""
-        for array, known in zip(self.plan.captured, self._fresh, strict=True):
-            if (array.dtype, array.shape) != known:
+        for array, known in zip(self.plan.captured, self._expected, strict=True):
+            if _signature(array) != known:
                 raise Stale
         return list(self.plan.captured)
 
@@ -267,6 +271,21 @@ class Entry:
             if address + size > end:
                 end, owner = address + size, leaf
         self._disjoint = addresses
+
+
+def _signature(array: Array) -> tuple[Any, ...]:
+    return array.dtype, array.shape, array.flags.num & LAYOUT
+
+
+def _spans(positions: Sequence[int]) -> list[tuple[slice, slice]]:
+    """Runs of consecutive positions, and where they lie among `positions`: each is one store."""
+    spans: list[tuple[slice, slice]] = []
+    start = 0
+    for i in range(1, len(positions) + 1):
+        if i == len(positions) or positions[i] != positions[i - 1] + 1:
+            spans.append((slice(positions[start], positions[i - 1] + 1), slice(start, i)))
+            start = i
+    return spans
 
 
 def _array_fetch(result: Result, position: int) -> Fetch:

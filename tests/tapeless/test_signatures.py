@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tapeless as tl
-from tapeless.errors import ArgumentError
+from tapeless.errors import ArgumentError, TraceError
 
 
 def test_each_signature_is_compiled_once():
@@ -66,6 +66,30 @@ def test_a_captured_array_that_changes_shape_is_traced_anew():
     assert f(np.ones(2)).tolist() == [4.0, 4.0]
     weight.shape = (2, 2)
     assert f(np.ones(2)).tolist() == [2.0, 2.0]
+
+
+def test_a_captured_array_that_became_read_only_is_not_updated():
+    total = np.zeros(2)
+
+    @tl.compile
+    def f(x):
+        total[...] += x
+        return np.sum(total)
+
+    assert f(np.ones(2)) == 2.0
+    total.flags.writeable = False
+    with pytest.raises(TraceError, match="must be writable; given: total"):
+        f(np.ones(2))
+    assert total.tolist() == [1.0, 1.0]
+
+
+def test_captured_arrays_and_static_arguments_go_together():
+    weight = np.ones(2)
+    f = tl.compile(lambda x, n: x * weight * n, static="n")
+    assert f(np.ones(2), 3).tolist() == [3.0, 3.0]
+    weight[...] = 2.0
+    assert f(np.ones(2), 3).tolist() == [6.0, 6.0]
+    assert f.cache_info().misses == 1
 
 
 def test_names_bound_anew_are_seen():
