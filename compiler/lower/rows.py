@@ -211,7 +211,7 @@ class RowLowering:
             states = self._fold_pass(number, folds)
             for fold, state in zip(folds, states, strict=True):
                 result = fold.finish(self.builder, state) if self.inner_is_vector else state[-1]
-                self._override(fold.node.output, lambda index, guard, var=result: var)
+                self._override(fold.node.output, _finished(result))
                 overridden.append(fold.node.output)
             for value in self.passes.kept.get(number, ()):
                 self._override(value, self._reload_leaf(value))
@@ -407,6 +407,11 @@ class RowLowering:
     def _fold_position(self, fold: Fold) -> Position:
         (axis,) = (fold.node.attrs["axis"],)
         return self._aligned(fold.node.inputs[0])[axis]
+
+
+def _finished(result: Var) -> Leaf:
+    """A leaf that is the same wherever it is read."""
+    return lambda index, guard: result
 
 
 class _FoldLoop:

@@ -6,8 +6,11 @@ reduction it fuses with what surrounds it, which a kernel for matrix products ca
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from ...ir.graph import Graph, GraphBuilder, Node, Value
-from ...ir.ops import elementwise, reduction, shaping
+from ...ir.ops import Op, elementwise, reduction, shaping
 from ...ir.ops.contraction import free_axes
 
 
@@ -44,46 +47,61 @@ def _is_matrix_product(node: Node) -> bool:
     )
 
 
-def _expanded(builder: GraphBuilder, node: Node, operands: list[Value]) -> Value:
-    """Both operands broadcast to (batch, free of x, free of y, contracted), multiplied, summed.
+@dataclass(frozen=True, slots=True)
+class _Loops:
+    """The loops of a product, numbered: those of the result in its order, then the contracted."""
 
-    The operand that is a vector comes second, so that the space follows the matrix's own order.
-    """
+    x: tuple[int, ...]  # the loop of each axis of x
+    y: tuple[int, ...]
+    extents: dict[int, int]
+    results: int  # how many loops the result has
+
+    @property
+    def space(self) -> list[int]:
+        """All loops, those of the larger operand last, as it has them in memory."""
+        large = self.x if len(self.x) >= len(self.y) else self.y
+        return [loop for loop in self.extents if loop not in large] + list(large)
+
+
+def _loops(node: Node) -> _Loops:
     (batch_x, batch_y), (contract_x, contract_y) = node.attrs["batch"], node.attrs["contract"]
     free_x, free_y = _free(node)
-    result = node.output.type.shape
-    lead = len(result)
-    x, y = operands
-    order = [*batch_x, *free_x, *free_y, *contract_x]
-    # Name every loop by its place in (result axes, contracted axes), then sort them by where the
-    # larger operand has them in memory: its last axis is then the innermost loop.
-    loops_x = {a: i for i, a in enumerate(batch_x)}
-    loops_x |= {a: len(batch_x) + i for i, a in enumerate(free_x)}
-    loops_x |= {a: lead + i for i, a in enumerate(contract_x)}
-    loops_y = {a: i for i, a in enumerate(batch_y)}
-    loops_y |= {a: len(batch_x) + len(free_x) + i for i, a in enumerate(free_y)}
-    loops_y |= {a: lead + i for i, a in enumerate(contract_y)}
-    extent = {loop: x.type.shape[a] for a, loop in loops_x.items()}
-    extent |= {loop: y.type.shape[a] for a, loop in loops_y.items()}
-    large = loops_x if x.type.size >= y.type.size else loops_y
-    in_memory = [large[a] for a in sorted(large)]
-    space = [loop for loop in range(len(order)) if loop not in in_memory] + in_memory
-    shape = tuple(extent[loop] for loop in space)
+    results = node.output.type.rank
+    order_x = [*batch_x, *free_x, *contract_x]
+    order_y = [*batch_y, *free_y, *contract_y]
+    batch, contracted = range(len(batch_x)), range(results, results + len(contract_x))
+    middle = len(batch_x) + len(free_x)
+    number_x = dict(zip(order_x, [*batch, *range(len(batch), middle), *contracted], strict=True))
+    number_y = dict(zip(order_y, [*batch, *range(middle, results), *contracted], strict=True))
+    x, y = node.inputs
+    found_x = tuple(number_x[axis] for axis in range(x.type.rank))
+    found_y = tuple(number_y[axis] for axis in range(y.type.rank))
+    extents = dict(zip(found_x, x.type.shape, strict=True))
+    extents |= dict(zip(found_y, y.type.shape, strict=True))
+    return _Loops(found_x, found_y, dict(sorted(extents.items())), results)
 
-    def emit(op, inputs, **attrs):  # type: ignore[no-untyped-def]
+
+def _expanded(builder: GraphBuilder, node: Node, operands: list[Value]) -> Value:
+    """Both operands spread over all loops, multiplied, summed over the contracted ones."""
+    loops = _loops(node)
+    space = loops.space
+    shape = tuple(loops.extents[loop] for loop in space)
+
+    def emit(op: Op, inputs: list[Value], **attrs: Any) -> Value:
         return builder.emit(op, inputs, attrs, loc=node.loc, phase=node.phase)[0]
 
-    def spread(value: Value, loops: dict[int, int]) -> Value:
-        axes = [space.index(loops[a]) for a in range(value.type.rank)]
-        ranks = sorted(range(len(axes)), key=lambda i: axes[i])
-        if ranks != list(range(len(axes))):
-            value = emit(shaping.transpose, [value], axes=tuple(ranks))
-        return emit(shaping.broadcast, [value], shape=shape, axes=tuple(sorted(axes)))  # type: ignore[no-any-return]
+    def spread(value: Value, along: tuple[int, ...]) -> Value:
+        axes = [space.index(loop) for loop in along]
+        order = sorted(range(len(axes)), key=axes.__getitem__)
+        if order != list(range(len(axes))):
+            value = emit(shaping.transpose, [value], axes=tuple(order))
+        return emit(shaping.broadcast, [value], shape=shape, axes=tuple(sorted(axes)))
 
-    product = emit(elementwise.mul, [spread(x, loops_x), spread(y, loops_y)])
-    summed = tuple(sorted(space.index(loop) for loop in range(lead, len(order))))
-    total = emit(reduction.sum_, [product], axes=summed) if summed else product
-    kept = [loop for loop in space if loop < lead]
+    product = emit(elementwise.mul, [spread(operands[0], loops.x), spread(operands[1], loops.y)])
+    summed = tuple(axis for axis, loop in enumerate(space) if loop >= loops.results)
+    total = emit(reduction.sum_, [product], axes=summed)
+    kept = [loop for loop in space if loop < loops.results]
     if kept != sorted(kept):
-        total = emit(shaping.transpose, [total], axes=tuple(kept.index(i) for i in range(lead)))
-    return total  # type: ignore[no-any-return]
+        order = tuple(kept.index(loop) for loop in range(loops.results))
+        total = emit(shaping.transpose, [total], axes=order)
+    return total

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from ....ir.graph import Node, Value
 from ....ir.ops import Family
@@ -45,13 +47,34 @@ def reads_views(node: Node) -> bool:
     return node.op.name in ("cumsum", "scatter", "scatter_add")
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a node may not join a group, in words that complete "not fused: …"."""
+
+    reason: str
+
+
+Verdict: TypeAlias = Alignment | Refusal
+"""How a node's result would be aligned in a group, or why it may not join."""
+
+_FULL = Refusal(f"the kernel already has {MAX_GROUP_NODES} operations")
+_ALONE = Refusal("what computes its operand is a kernel of its own kind, which takes nothing in")
+_READS_ALL = Refusal("it reads its operand many times, or in an order of its own: from memory")
+_ELSEWHERE = Refusal("it reads a value of the kernel at another index than the one being computed")
+_TWO_WAYS = Refusal("it reads values of the kernel along different axes")
+_OTHER_SHAPE = Refusal("its elements are not those that the kernel's loops run over")
+_PARTIAL = Refusal("its result repeats along some of the kernel's loops")
+_AFTER_PRODUCT = Refusal("only elementwise operations of the product's own shape join a product")
+_OTHER_AXES = Refusal("it reduces along other axes than the kernel does")
+
+
 def aligned_operand(
     value: Value, group: Group, producers: Mapping[Value, Node]
-) -> tuple[Alignment | None, bool]:
-    """(alignment of `value` in `group` if it is computed there, whether that is a problem).
+) -> Alignment | Refusal | None:
+    """The alignment of `value` in `group`; None if it comes from outside.
 
-    Walks back through inline views to the value that they show. An operand from outside the group
-    is no problem and has no alignment.
+    Walks back through inline views to the value that they show. It is a refusal when a view shows
+    a value of the group in a way that the group's loops do not follow.
     """
     views: list[Node] = []
     while (node := producers.get(value)) is not None and is_inline(node) and node.inputs:
@@ -61,80 +84,78 @@ def aligned_operand(
         value = node.inputs[0]
     alignment = group.space.alignment.get(value)
     if alignment is None:
-        return None, False
+        return None
     for view in reversed(views):
         alignment = through_view(view, alignment, group.space)
         if alignment is None:
-            return None, True
-    return alignment, False
+            return _ELSEWHERE
+    return alignment
 
 
-def _common_alignment(
-    node: Node, group: Group, producers: Mapping[Value, Node]
-) -> tuple[Alignment | None, bool]:
+def _common_alignment(node: Node, group: Group, producers: Mapping[Value, Node]) -> Verdict | None:
     found: Alignment | None = None
     for value in node.inputs:
-        alignment, problem = aligned_operand(value, group, producers)
-        if problem or (alignment is not None and found is not None and alignment != found):
-            return None, True
+        alignment = aligned_operand(value, group, producers)
+        if isinstance(alignment, Refusal):
+            return alignment
+        if alignment is not None and found is not None and alignment != found:
+            return _TWO_WAYS
         found = found if alignment is None else alignment
-    return found, False
+    return found
 
 
-def _admit_elementwise(
-    node: Node, group: Group, producers: Mapping[Value, Node]
-) -> Alignment | None:
-    alignment, problem = _common_alignment(node, group, producers)
-    if problem:
-        return None
+def _admit_elementwise(node: Node, group: Group, producers: Mapping[Value, Node]) -> Verdict:
+    alignment = _common_alignment(node, group, producers)
+    if isinstance(alignment, Refusal):
+        return alignment
     if alignment is None:
         return _unrelated_alignment(node, group.space)
     space = group.space
     if group.kind == "dot":
-        return alignment if alignment == identity(space.extents) else None
-    full = space.is_full(alignment)
-    return alignment if full or (space.reduced and space.is_outer(alignment)) else None
+        return alignment if alignment == identity(space.extents) else _AFTER_PRODUCT
+    per_row = bool(space.reduced) and space.is_outer(alignment)
+    return alignment if space.is_full(alignment) or per_row else _PARTIAL
 
 
-def _unrelated_alignment(node: Node, space: Space) -> Alignment | None:
+def _unrelated_alignment(node: Node, space: Space) -> Verdict:
     """For a node that reads nothing of the group: by its shape alone."""
     shape = node.output.type.shape
     if shape == space.extents:
         return identity(shape)
-    return space.outer if space.reduced and shape == space.outer_extents else None
+    return space.outer if space.reduced and shape == space.outer_extents else _OTHER_SHAPE
 
 
-def _admit_reduction(node: Node, group: Group, producers: Mapping[Value, Node]) -> Alignment | None:
+def _admit_reduction(node: Node, group: Group, producers: Mapping[Value, Node]) -> Verdict:
     if group.kind == "dot":
-        return None
-    alignment, problem = aligned_operand(node.inputs[0], group, producers)
-    if problem:
-        return None
+        return _AFTER_PRODUCT
+    alignment = aligned_operand(node.inputs[0], group, producers)
+    if isinstance(alignment, Refusal):
+        return alignment
     if alignment is None:
         if node.inputs[0].type.shape != group.space.extents:
-            return None
+            return _OTHER_SHAPE
         alignment = identity(group.space.extents)
     if None in alignment or not group.space.is_full(alignment):
-        return None
+        return _PARTIAL
     along = frozenset(a for a in (alignment[axis] for axis in reduced_axes(node)) if a is not None)
     # A sum over no axes is a reduction, too, and shares its kernel with none over some.
     if not along or (group.kind == "rows" and group.space.reduced != along):
-        return None
+        return _OTHER_AXES
     return after_reduction(node, alignment)
 
 
-def _admit_join(node: Node, group: Group, producers: Mapping[Value, Node]) -> Alignment | None:
+def _admit_join(node: Node, group: Group, producers: Mapping[Value, Node]) -> Verdict:
     """Joins read their operands at other indices: none may be computed in the group."""
-    if group.kind == "dot" or node.output.type.shape != group.space.extents:
-        return None
-    for value in node.inputs:
-        alignment, problem = aligned_operand(value, group, producers)
-        if problem or alignment is not None:
-            return None
+    if group.kind == "dot":
+        return _AFTER_PRODUCT
+    if node.output.type.shape != group.space.extents:
+        return _OTHER_SHAPE
+    if any(aligned_operand(value, group, producers) is not None for value in node.inputs):
+        return _ELSEWHERE
     return identity(node.output.type.shape)
 
 
-_ADMISSION: dict[Family, Callable[[Node, Group, Mapping[Value, Node]], Alignment | None]] = {
+_ADMISSION: dict[Family, Callable[[Node, Group, Mapping[Value, Node]], Verdict]] = {
     Family.ELEMENTWISE: _admit_elementwise,
     Family.REDUCTION: _admit_reduction,
     Family.JOIN: _admit_join,
@@ -144,10 +165,14 @@ _ADMISSION: dict[Family, Callable[[Node, Group, Mapping[Value, Node]], Alignment
 }
 
 
-def admit(node: Node, group: Group, producers: Mapping[Value, Node]) -> Alignment | None:
-    """The alignment that `node`'s result would have in `group`, or None if it may not join."""
-    if group.kind not in ("map", "rows", "dot") or len(group.nodes) >= MAX_GROUP_NODES:
-        return None
+def admit(node: Node, group: Group, producers: Mapping[Value, Node]) -> Verdict:
+    """The alignment that `node`'s result would have in `group`, or why it may not join."""
+    if not is_fusible(node):
+        return _READS_ALL
+    if group.kind not in _CHOOSY:
+        return _ALONE
+    if len(group.nodes) >= MAX_GROUP_NODES:
+        return _FULL
     return _ADMISSION[node.op.family](node, group, producers)
 
 

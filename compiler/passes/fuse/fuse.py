@@ -8,6 +8,7 @@ from ....ir.graph import Graph, GraphBuilder, Node, Value
 from ....ir.ops import Family, structure
 from ...space import Alignment, is_unit_reshape
 from .admission import (
+    Refusal,
     admit,
     choosiness,
     is_fusible,
@@ -22,7 +23,9 @@ _SIBLINGS_TRIED = 4
 """How many groups that read the same operand are asked, most recent first."""
 
 
-class _Fuser:
+class Fuser:
+    """Forms the groups of one graph; `run` gives the fused graph."""
+
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.producers = graph.producers()
@@ -80,9 +83,11 @@ class _Fuser:
         ranked = sorted(producers, key=choosiness)
         found = []
         for group in [*ranked, *siblings]:
-            alignment = admit(node, group, self.producers)
-            if alignment is not None and self.groups.may_join(group, needed):
-                found.append((group, alignment))
+            verdict = admit(node, group, self.producers)
+            if isinstance(verdict, Refusal):
+                continue
+            if self.groups.may_join(group, needed):
+                found.append((group, verdict))
         return found
 
     def _try_to_merge(self, group: Group, other: Group) -> None:
@@ -124,6 +129,12 @@ class _Fuser:
                 readers.append(group)
 
     def run(self) -> Graph:
+        """The graph with a `fused` node for every group."""
+        self.form_groups()
+        return self._build()
+
+    def form_groups(self) -> None:
+        """Place every node that is not copied into its readers."""
         for node in self.graph.nodes:
             if node.op.name == "reshape" and not (
                 is_unit_reshape(node) and node.output not in self.kept
@@ -133,7 +144,6 @@ class _Fuser:
                 self._place_alias(node)
             elif not is_inline(node) or node.output in self.kept:
                 self.place(node)
-        return self._build()
 
     def _place_alias(self, node: Node) -> None:
         """Reshapes of memory and array constants stay nodes of their own: no kernel at all."""
@@ -151,8 +161,8 @@ class _Fuser:
         for group in order:
             if group.kind == "alias":
                 (node,) = group.nodes
-                outputs = builder.copy_node(node, [env[value] for value in node.inputs])
-                env.update(zip(node.outputs, outputs, strict=True))
+                copies = builder.copy_node(node, [env[value] for value in node.inputs])
+                env.update(zip(node.outputs, copies, strict=True))
                 continue
             body, inputs, outputs = self._body(group, escaping)
             first = min(group.nodes, key=self.position.__getitem__)
@@ -217,4 +227,4 @@ def fuse_kernels(graph: Graph) -> Graph:
 
     Ensures: only `fused`, `reshape` and `constant` nodes remain; each fused body is one kernel.
     """
-    return _Fuser(graph).run()
+    return Fuser(graph).run()
