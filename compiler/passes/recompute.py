@@ -35,22 +35,26 @@ _READ_ON_THE_FLY = frozenset({Family.ELEMENTWISE, Family.VIEW, Family.REDUCTION}
 class _Boundary:
     """The line between the forward and the backward phase.
 
-    `early` nodes run in the forward phase, or might: all forward nodes that do not depend on the
-    backward phase, and the `movable` backward nodes, which are cheap functions of them. `free`
-    values are in memory whatever we decide. `cost` is the arithmetic between a value and values
+    `early` values are made in the forward phase, or might be: by forward nodes that do not depend
+    on the backward phase, and by cheap backward nodes that read early values only (`movable`).
+    `made` are constants and views of constants, which kernels make from nothing. `in_memory` are
+    outputs and what late nodes read as whole arrays. `free` values cost nothing to keep: inputs,
+    what is made, and forward values in memory. `cost` is the arithmetic between a value and values
     that are kept; a value without entry cannot be computed again.
     """
 
     early: set[Value] = field(default_factory=set)
     movable: set[Value] = field(default_factory=set)
     made: set[Value] = field(default_factory=set)
+    in_memory: set[Value] = field(default_factory=set)
     free: set[Value] = field(default_factory=set)
     cost: dict[Value, int] = field(default_factory=dict)
 
 
 def _boundary(graph: Graph) -> _Boundary:
-    in_memory = _needed_in_memory(graph)
+    outputs = set(graph.outputs)
     line = _Boundary(early=set(graph.inputs), free=set(graph.inputs))
+    line.in_memory = outputs | _read_whole(graph)
     for node in graph.nodes:
         if not line.early.issuperset(node.inputs):
             continue
@@ -59,33 +63,34 @@ def _boundary(graph: Graph) -> _Boundary:
             line.made.update(node.outputs)
         if node.phase == FORWARD or node.outputs[0] in line.made:
             line.early.update(node.outputs)
-        elif cost is not None and node.output not in in_memory:
+        elif cost is not None and node.output not in outputs:
             line.early.add(node.output)
             line.movable.add(node.output)
         else:
             continue
-        if _is_free(node, line, in_memory):
+        if _is_free(node, line):
             line.free.update(node.outputs)
         elif cost is not None:
             line.cost[node.output] = cost
     return line
 
 
-def _is_free(node: Node, line: _Boundary, in_memory: set[Value]) -> bool:
+def _is_free(node: Node, line: _Boundary) -> bool:
     (first, *_) = node.outputs
-    return first in line.made or first.type.nbytes == 0 or not in_memory.isdisjoint(node.outputs)
+    stored = first in line.in_memory and first not in line.movable
+    return stored or first in line.made or first.type.nbytes == 0
 
 
-def _needed_in_memory(graph: Graph) -> set[Value]:
-    """Outputs, and what nodes behind the start of the backward phase read as whole arrays."""
-    wanted = set(graph.outputs)
+def _read_whole(graph: Graph) -> set[Value]:
+    """What nodes behind the start of the backward phase read as whole arrays."""
+    read: set[Value] = set()
     behind: set[Value] = set()
     for node in graph.nodes:
         if node.phase == BACKWARD or not behind.isdisjoint(node.inputs):
             behind.update(node.outputs)
             if node.op.family not in _READ_ON_THE_FLY:
-                wanted.update(node.inputs)
-    return wanted
+                read.update(node.inputs)
+    return read
 
 
 def _cost(node: Node, line: _Boundary) -> int | None:
@@ -111,7 +116,8 @@ def _kept(graph: Graph, line: _Boundary) -> set[Value]:
     """The values to keep: a minimum cut between what must be kept and what is read.
 
     Of equally cheap choices, that which changes least: what is read already is best, a value of
-    the forward phase next, a backward node moved into the forward phase last.
+    the forward phase next, a backward node moved into the forward phase last; except that a value
+    which has to be stored in any case had better be stored by the forward kernel that can make it.
     """
     values = [
         value
@@ -122,10 +128,7 @@ def _kept(graph: Graph, line: _Boundary) -> set[Value]:
     number = {value: i for i, value in enumerate(values)}
     read = _read_by(graph, line, line.movable).keys() - line.movable
     scale = 2 * len(values) + 1
-    costs = [
-        value.type.nbytes * scale + (value not in read) + (value in line.movable)
-        for value in values
-    ]
+    costs = [value.type.nbytes * scale + _reluctance(value, line, read) for value in values]
     producers = graph.producers()
     edges = [
         (number[operand], number[value])
@@ -140,6 +143,12 @@ def _kept(graph: Graph, line: _Boundary) -> set[Value]:
     if sum(costs[i] for i in cut) > sum(costs[number[value]] for value in read):
         return set(read)  # only where a part was too large for an exact answer
     return {values[i] for i in cut}
+
+
+def _reluctance(value: Value, line: _Boundary, read: Collection[Value]) -> int:
+    if value in line.movable and value in line.in_memory:
+        return -1
+    return (value not in read) + (value in line.movable)
 
 
 class _Rebuild:
@@ -232,7 +241,8 @@ def remade(graph: Graph) -> set[Value]:
 
     They are meant to be computed inside every kernel that reads them, not to be stored.
     """
-    return _boundary(graph).movable
+    line = _boundary(graph)
+    return line.movable - line.in_memory
 
 
 def held_bytes(graph: Graph) -> int:

@@ -18,15 +18,16 @@ def schedule(graph: Graph, updates: Mapping[int, int] = _NO_UPDATES) -> Graph:
     Ensures: the same nodes, in an order that needs no more memory than the given one.
     """
     storage = storage_of(graph)
-    nodes = _Scheduler(graph, storage, updates).run()
-    reordered = Graph(graph.name, graph.inputs, nodes, graph.outputs)
-    if _memory(reordered, updates) < _memory(graph, updates):
-        return reordered
-    return graph
+    candidates = [graph]
+    for wanted in dict.fromkeys([(), tuple(updates.items())]):
+        nodes = _Scheduler(graph, storage, dict(wanted)).run()
+        candidates.append(Graph(graph.name, graph.inputs, nodes, graph.outputs))
+    return min(candidates, key=lambda candidate: _cost(candidate, updates))
 
 
-def _memory(graph: Graph, updates: Mapping[int, int]) -> int:
-    """Peak of the arena plus the arguments that cannot be overwritten where they lie."""
+def _cost(graph: Graph, updates: Mapping[int, int]) -> int:
+    """Peak of the arena in bytes, plus what moving the arguments costs that cannot be overwritten
+    where they lie: these need a buffer of their own, which is read and written once more."""
     storage = storage_of(graph)
     kept = {storage.roots[value] for value in graph.outputs}
     blocks = [
@@ -40,7 +41,7 @@ def _memory(graph: Graph, updates: Mapping[int, int]) -> int:
         value = graph.inputs[argument]
         if born is not None and storage.last_read.get(value, -1) > born:
             late += value.type.nbytes
-    return peak(blocks) + late
+    return peak(blocks) + 3 * late
 
 
 class _Scheduler:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
+from tapeless.compiler.passes.dead_nodes import eliminate_dead_nodes
+from tapeless.compiler.passes.fuse import fuse_kernels, reads_only_at_index
 from tapeless.compiler.passes.memory import MemoryPlan, Placement, Space, plan_memory
+from tapeless.compiler.passes.packing import Block, peak
 from tapeless.compiler.passes.schedule import schedule
-from tapeless.compiler.passes.storage import ALIASES, STATIC
+from tapeless.compiler.passes.storage import ALIASES, STATIC, storage_of
 from tapeless.ir.graph import Graph, GraphBuilder, Node, Value
 from tapeless.ir.interpreter import interpret, run_node
 from tapeless.ir.ops import OPS, Family
@@ -17,6 +20,8 @@ from tapeless.ir.program import ARENA_ALIGNMENT
 
 from .equivalence import Array, bits, random_array
 from .random_graphs import RandomGraph
+
+Predicate = Callable[[Node, int], bool]
 
 
 def elementwise_reads(node: Node, position: int) -> bool:
@@ -28,8 +33,10 @@ def elementwise_reads(node: Node, position: int) -> bool:
 class Replay:
     """Runs a graph by a plan, in buffers of bytes, beside an undisturbed run by value."""
 
-    def __init__(self, graph: Graph, plan: MemoryPlan, arrays: list[Array]) -> None:
-        self.graph, self.plan = graph, plan
+    def __init__(
+        self, graph: Graph, plan: MemoryPlan, arrays: list[Array], overwrites: Predicate
+    ) -> None:
+        self.graph, self.plan, self.overwrites = graph, plan, overwrites
         self.truth: dict[Value, Array] = dict(zip(graph.inputs, arrays, strict=True))
         self.buffers = {
             Placement(Space.INPUT, i): bytearray(bits(array)) for i, array in enumerate(arrays)
@@ -88,7 +95,7 @@ class Replay:
             for result in node.outputs:
                 left, right = self.region(operand), self.region(result)
                 disjoint = left[0] != right[0] or left[2] <= right[1] or right[2] <= left[1]
-                allowed = left == right and elementwise_reads(node, position)
+                allowed = left == right and self.overwrites(node, position)
                 assert disjoint or allowed, f"{node.op.name} overwrites operand {position}"
 
     def copy(self, copy) -> None:
@@ -102,10 +109,15 @@ class Replay:
         return np.frombuffer(held, value.type.dtype).reshape(value.type.shape)
 
 
-def replay(graph: Graph, updates: Mapping[int, int], arrays: list[Array]) -> MemoryPlan:
+def replay(
+    graph: Graph,
+    updates: Mapping[int, int],
+    arrays: list[Array],
+    overwrites: Predicate = elementwise_reads,
+) -> MemoryPlan:
     """Plan, run in memory, compare every output; arguments not updated in place stay."""
-    plan = plan_memory(graph, updates, elementwise_reads)
-    run = Replay(graph, plan, arrays)
+    plan = plan_memory(graph, updates, overwrites)
+    run = Replay(graph, plan, arrays, overwrites)
     for got, expected in zip(run.run(), interpret(graph, arrays), strict=True):
         assert bits(got) == bits(expected)
     for i, array in enumerate(arrays):
@@ -149,6 +161,15 @@ def test_plans_of_random_graphs_damage_nothing(seed: int) -> None:
     plan = replay(graph, updates, arrays)
     assert plan.arena_bytes <= sum(-(-v.type.nbytes // 64) * 64 for v in graph.producers())
     replay(schedule(graph, updates), updates, arrays)
+
+
+@pytest.mark.parametrize("seed", range(60, 90))
+def test_plans_of_kernels_damage_nothing(seed: int) -> None:
+    graph, updates = with_updates(seed)
+    fused = schedule(fuse_kernels(eliminate_dead_nodes(graph)), updates)
+    rng = np.random.default_rng(seed)
+    arrays = [random_array(value.type, rng) for value in graph.inputs]
+    replay(fused, updates, arrays, reads_only_at_index)
 
 
 def plan_of(text: str, updates: Mapping[int, int] | None = None) -> tuple[Graph, MemoryPlan]:
@@ -317,3 +338,36 @@ def test_a_schedule_keeps_dependence_values_and_memory(seed: int) -> None:
     arrays = [random_array(v.type, np.random.default_rng(seed)) for v in graph.inputs]
     for old, new in zip(interpret(graph, arrays), interpret(ordered, arrays), strict=True):
         assert bits(old) == bits(new)
+
+
+def cost_of(graph: Graph) -> int:
+    """The peak of a plan's arena with every value in memory of its own."""
+    storage = storage_of(graph)
+    kept = {storage.roots[value] for value in graph.outputs}
+    return peak(
+        [
+            Block(root.type.nbytes, born, storage.death(root))
+            for root, born in storage.owned.items()
+            if root not in kept
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_schedule_needs_no_more_memory(seed: int) -> None:
+    graph = RandomGraph(seed).build(steps=40)
+    assert cost_of(schedule(graph)) <= cost_of(graph)
+
+
+def test_a_schedule_frees_what_it_can_first() -> None:
+    graph = parse_graph("""graph wide(x: f64[100]) {
+      a: f64[100] = exp x
+      b: f64[100] = sin x
+      c: f64[100] = cos x
+      d: f64[] = sum[axes=(0,)] a
+      e: f64[] = sum[axes=(0,)] b
+      f: f64[] = sum[axes=(0,)] c
+      return d, e, f
+    }""")
+    assert cost_of(graph) == 3 * 832
+    assert cost_of(schedule(graph)) == 832
