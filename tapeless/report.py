@@ -30,6 +30,11 @@ class Timing:
     high: float
     calls: int
 
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the blocks disagree so much that the median says little."""
+        return self.high - self.low > 0.5 * self.median
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -117,6 +122,9 @@ def timing_table(timings: Mapping[str, Timing]) -> str:
         f"{name:{width}}   {1e6 * t.median:11,.1f}   {1e6 * t.low:,.1f} … {1e6 * t.high:,.1f}"
         for name, t in timings.items()
     ]
+    noisy = [name for name, t in timings.items() if t.is_noisy]
+    if noisy:
+        rows.append(f"unsteady: {', '.join(noisy)}; is another program using the processor?")
     return "\n".join(rows)
 
 

@@ -21,11 +21,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
         return code
-    except (CommandError, TapelessError) as error:
-        print(f"tapeless: {one_line(str(error))}", file=sys.stderr)
-        return 2
+    except CommandError as error:
+        return _fail(str(error))
+    except TapelessError as error:  # of ours, not of the user's file: no line of theirs to name
+        return _fail(str(error).removeprefix(f"{error.loc}: "))
     except BrokenPipeError:  # `tapeless dump … | head`: the reader has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _fail(message: str) -> int:
+    print(f"tapeless: {one_line(message)}", file=sys.stderr)
+    return 2

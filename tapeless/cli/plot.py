@@ -37,7 +37,7 @@ def plot_totals(comparison: Comparison, title: str, path: str) -> None:
         axes.axvline(count, color="#868e96", linestyle=":", label=f"paid back: {count:,} calls")
     axes.set(title=title, xlabel="calls", ylabel="total time (s)")
     axes.grid(True, which="major", color="#e9ecef")
-    axes.legend()
+    axes.legend(loc="upper left")
     try:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -195,6 +196,19 @@ def test_info_names_versions_target_and_threads(capsys) -> None:
     names = [line.split()[0] for line in run(capsys, "info").splitlines()]
     expected = {"tapeless", "numpy", "llvmlite", "networkx", "LLVM", "target", "CPU", "threads"}
     assert expected <= set(names)
+
+
+def test_info_with_a_target_that_does_not_exist() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tapeless", "info"],
+        env={**os.environ, "TAPELESS_TARGET": "abacus"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("tapeless: TAPELESS_TARGET is one of avx512, avx2, sse2")
+    assert done.stderr.count("\n") == 1
 
 
 def test_help_shows_examples(capsys) -> None:

@@ -88,3 +88,10 @@ def test_the_garbage_collector_is_switched_on_again_after_a_failure() -> None:
 def test_timing_table_is_in_microseconds() -> None:
     row = timing_table({"static": timing(1.5e-3)}).splitlines()[-1]
     assert row.split() == ["static", "1,500.0", "1,350.0", "…", "1,800.0"]
+
+
+def test_unsteady_timings_are_said_to_be_so() -> None:
+    unsteady = Timing(1e-3, 0.5e-3, 1.5e-3, 100)
+    table = timing_table({"busy": unsteady, "calm": timing(1e-3)})
+    assert table.splitlines()[-1].startswith("unsteady: busy;")
+    assert "unsteady" not in timing_table({"calm": timing(1e-3)})
