@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .compiler.trace.array import Kind, TracedArray
 from .ir.errors import ArgumentError, DTypeError, ShapeError
 from .ir.pytree import TreeDef, flatten
 
@@ -292,12 +293,17 @@ def _memory_leaves(memory: Tree | None, structure: TreeDef) -> list[Array]:
     return list(leaves)
 
 
+def _is_array(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and not isinstance(leaf, np.generic)
+
+
 def _names(structure: TreeDef, root: str) -> str:
     return ", ".join(structure.paths(root)) or f"{root} without leaves"
 
 
 def _check_parameter(leaf: Array, structure: TreeDef, i: int) -> None:
-    if isinstance(leaf, np.generic) or not hasattr(leaf, "dtype"):
+    array = leaf.kind is Kind.ARRAY if isinstance(leaf, TracedArray) else _is_array(leaf)
+    if not array:
         raise ArgumentError(
             f"{structure.paths('params')[i]} must be an array, so that it can be updated in place",
             given=f"{type(leaf).__name__} {leaf!r}",

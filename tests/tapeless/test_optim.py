@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tapeless.ir.errors import ArgumentError, DTypeError, ShapeError
 
+import tapeless as tl
 from tapeless import optim
 
 STEPS = 7
@@ -222,6 +223,58 @@ def test_a_bare_number_cannot_be_a_parameter(number: float) -> None:
 def test_integer_parameters_are_an_error() -> None:
     with pytest.raises(DTypeError, match="must hold floating-point numbers"):
         optim.adam_init({"n": np.arange(3)})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("way", ["static", "dynamic"])
+@pytest.mark.parametrize("name", CASES)
+def test_compiled_and_dynamic_steps_equal_the_plain_one(name: str, way: str, dtype: type) -> None:
+    step, init, _, settings = CASES[name]
+    params = make_params(dtype)
+    state = init(params)
+    arrays = leaves(params)
+
+    def update(params: Any, grads: Any, state: Any) -> None:
+        step(params, grads, state, **settings)
+
+    compiled = tl.compile(update)
+    run = compiled if way == "static" else compiled.dynamic
+    for t in range(STEPS):
+        assert run(params, gradients(t, dtype), state) is None
+    tolerance = 1e-6 if dtype is np.float32 else 1e-13
+    expected = leaves(run_optimizer(name, dtype))
+    for got, array, want in zip(leaves(params), arrays, expected, strict=True):
+        assert got is array
+        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    assert way == "dynamic" or compiled.cache_info().signatures == 1
+
+
+@pytest.mark.parametrize("way", ["static", "dynamic"])
+def test_hyperparameters_may_be_arguments_of_the_compiled_step(way: str) -> None:
+    @tl.compile
+    def update(params: Any, grads: Any, state: Any, lr: Any, beta1: Any, decay: Any) -> None:
+        optim.adamw(params, grads, state, lr=lr, beta1=beta1, weight_decay=decay)
+
+    ours, plain = make_params(np.float32), make_params(np.float32)
+    state, other = optim.adamw_init(ours), optim.adamw_init(plain)
+    run = update if way == "static" else update.dynamic
+    for t in range(STEPS):
+        lr, beta1, decay = 0.1 / (t + 1), 0.5 + 0.05 * t, 0.01 * t
+        run(ours, gradients(t, np.float32), state, lr, beta1, decay)
+        optim.adamw(plain, gradients(t, np.float32), other, lr=lr, beta1=beta1, weight_decay=decay)
+    assert way == "dynamic" or update.cache_info().misses == 1
+    for got, want in zip(leaves(ours), leaves(plain), strict=True):
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, want, rtol=2e-6, atol=1e-7)
+
+
+def test_a_traced_number_cannot_be_a_parameter_either() -> None:
+    @tl.compile
+    def update(params: Any, grads: Any) -> None:
+        optim.sgd(params, grads, 0.1)
+
+    with pytest.raises(ArgumentError, match="must be an array"):
+        update({"b": 1.5}, {"b": 0.1})
 
 
 TORCH = {
