@@ -27,6 +27,7 @@ from .passes.constants import fold_constants
 from .passes.dead_nodes import eliminate_dead_nodes
 from .passes.fuse import fuse_kernels, reads_only_at_index
 from .passes.memory import MemoryPlan, plan_memory
+from .passes.recompute import save_or_recompute
 from .passes.schedule import schedule
 from .passes.subexpressions import share_common_subexpressions
 from .passes.vector_products import expand_vector_products
@@ -53,6 +54,7 @@ SIMPLIFICATION: tuple[Pass, ...] = (
     Pass("shared", share_common_subexpressions, "backward rules ask again for forward values"),
     Pass("resimplified", simplify_algebra, "sharing and views expose further identities"),
     Pass("expanded", expand_vector_products, "matrix-vector products fuse as reductions"),
+    Pass("recomputed", save_or_recompute, "cheap forward values are remade, not stored and reread"),
     Pass("optimized", eliminate_dead_nodes, "the passes above leave unused nodes"),
 )
 """From the flat graph to the optimized one, in order."""
