@@ -387,11 +387,14 @@ def install(surface: Surface, methods: Mapping[str, Callable[..., Any]]) -> None
         setattr(TracedArray, name, method)
 
 
-def with_kind(array: TracedArray, kind: Kind) -> TracedArray:
-    """A new array of another kind on the same value."""
-    return TracedArray(
-        array.home, array.value, kind, origin=array.origin, contiguous=array.contiguous
-    )
+def with_kind(array: TracedArray, kind: Kind, *, contiguous: bool | None = None) -> TracedArray:
+    """A new array of another kind on the same value.
+
+    Without `contiguous`, it is known to be row-major where `array` is: NumPy's copies keep the
+    order of the axes unless they are told otherwise.
+    """
+    known = array.contiguous if contiguous is None else contiguous
+    return TracedArray(array.home, array.value, kind, origin=array.origin, contiguous=known)
 
 
 def _not_traced(array: TracedArray) -> TraceError:

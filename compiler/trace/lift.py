@@ -14,6 +14,7 @@ from .context import Trace, require_trace
 
 _NUMBER_KINDS: dict[type, Kind] = {bool: Kind.BOOL, int: Kind.INT, float: Kind.FLOAT}
 _BROADCAST, _CONVERT, _RESHAPE = OPS["broadcast"], OPS["convert"], OPS["reshape"]
+_TRANSPOSE = OPS["transpose"]
 _ROW_MAJOR_RESULTS = (Family.CONTRACTION, Family.CREATION)
 
 
@@ -103,8 +104,8 @@ def emit(op: Op | str, *operands: Any, kind: Kind | None = None, **attrs: Any) -
     handles = trace.emitter.emit(
         op, [array.value for array in arrays], attrs, loc=trace.location(), phase=trace.phase
     )
-    row_major = op.family in _ROW_MAJOR_RESULTS or all(
-        array._contiguous and array.lens is None for array in arrays
+    row_major = op.family in _ROW_MAJOR_RESULTS or (
+        op is not _TRANSPOSE and all(array.lens is None and array.contiguous for array in arrays)
     )
     results = tuple(_result(trace, handle, kind, op, row_major) for handle in handles)
     return results[0] if len(results) == 1 else results

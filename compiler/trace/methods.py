@@ -47,9 +47,14 @@ def astype(
     return apply_function(np.astype, (self, dtype), {"copy": copy, "casting": casting})
 
 
+def copy(self: TracedArray, order: str = "C") -> Any:
+    """`x.copy()`: row-major, unlike `np.copy(x)`."""
+    return fresh(self, contiguous=True if order == "C" else None)
+
+
 def flatten(self: TracedArray, order: str = "C") -> Any:
     """`x.flatten()`: always a copy."""
-    return fresh(apply_function(np.ravel, (self,), {"order": order}))
+    return fresh(apply_function(np.ravel, (self,), {"order": order}), contiguous=True)
 
 
 def fill(self: TracedArray, value: Any) -> None:
@@ -99,7 +104,7 @@ def _unsupported(name: str) -> Callable[..., Any]:
 
 _FUNCTIONS = (
     "sum prod max min mean var std all any argmax argmin cumsum cumprod trace diagonal "
-    "dot clip round take repeat squeeze swapaxes ravel copy"
+    "dot clip round take repeat squeeze swapaxes ravel"
 ).split()
 UNSUPPORTED = frozenset(
     (
@@ -115,6 +120,7 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "reshape": reshape,
     "transpose": transpose,
     "astype": astype,
+    "copy": copy,
     "flatten": flatten,
     "fill": fill,
     "put": put,

@@ -13,22 +13,32 @@ from typing import Any
 import numpy as np
 
 from ...ir.errors import OutOfBoundsError, ShapeError, TapelessError, TraceError
+from ...ir.types import INT64
 from .array import Concrete, Handle, Kind, TracedArray, with_kind
-from .lift import convert, emit_handles, lift
+from .lift import convert, emit, emit_handles, lift
 from .strided import Rearrangement, decode, stand_in
 
 Recipe = Callable[[Concrete], Concrete]
 
 
-def fresh(x: Any, kind: Kind = Kind.ARRAY) -> TracedArray:
-    """A new array with the value of `x`: an update of one is not seen by the other."""
-    return with_kind(lift(x), kind)
+def fresh(x: Any, kind: Kind = Kind.ARRAY, *, contiguous: bool | None = None) -> TracedArray:
+    """A new array with the value of `x`: an update of one is not seen by the other.
+
+    NumPy's copy has the axis order of `x` unless `contiguous` says that it is row-major.
+    """
+    return with_kind(lift(x), kind, contiguous=contiguous)
 
 
 def as_array(x: Any) -> TracedArray:
     """`x` as NumPy's `asarray` sees it: Python numbers become float64, int64 or bool."""
     array = lift(x)
     return convert(array, array.dtype) if array.kind.weak else array
+
+
+def iota(extent: int) -> TracedArray:
+    """The positions 0, 1, … extent - 1 of an axis, made when the program runs."""
+    positions: TracedArray = emit("iota", size=extent, dtype=INT64)
+    return positions
 
 
 def _storage(x: Any) -> TracedArray:

@@ -24,8 +24,10 @@ def _like(a: Any, dtype: Any, shape: Any) -> tuple[DType, Shape]:
     )
 
 
-def _filled(value: Any, dtype: DType, shape: Shape) -> TracedArray:
-    return fresh(broadcast_to(convert(value, dtype), shape))
+def _filled(value: Any, a: Any, dtype: Any, order: str, shape: Any) -> TracedArray:
+    new_dtype, new_shape = _like(a, dtype, shape)
+    row_major = order == "C" or (order != "F" and lift(a).contiguous)
+    return fresh(broadcast_to(convert(value, new_dtype), new_shape), contiguous=row_major)
 
 
 def _filled_like(value: float) -> Handler:
@@ -38,7 +40,7 @@ def _filled_like(value: float) -> Handler:
         *,
         device: Any = None,
     ) -> TracedArray:
-        return _filled(value, *_like(a, dtype, shape))
+        return _filled(value, a, dtype, order, shape)
 
     return handler
 
@@ -54,12 +56,12 @@ def full_like(
     device: Any = None,
 ) -> TracedArray:
     """`np.full_like`: the value, converted without restraint, everywhere."""
-    return _filled(fill_value, *_like(a, dtype, shape))
+    return _filled(fill_value, a, dtype, order, shape)
 
 
 def copy(a: Any, order: str = "K", subok: bool = False) -> TracedArray:
     """`np.copy`."""
-    return fresh(as_array(a))
+    return fresh(as_array(a), contiguous=True if order == "C" else None)
 
 
 def ascontiguousarray(a: Any, dtype: Any = None) -> TracedArray:
@@ -67,7 +69,8 @@ def ascontiguousarray(a: Any, dtype: Any = None) -> TracedArray:
     x = as_array(a)
     if x.ndim and x.contiguous and dtype in (None, x.dtype):
         return x
-    return reshaped(fresh(convert(x, x.dtype if dtype is None else dtype)), x.shape or (1,))
+    converted = convert(x, x.dtype if dtype is None else dtype)
+    return reshaped(fresh(converted, contiguous=True), x.shape or (1,))
 
 
 def astype(
