@@ -176,13 +176,29 @@ def derive(body: Graph) -> Space:
     else:
         root, reduced = body.outputs[0], frozenset()
     space = Space(root.type.shape, reduced, {root: identity(root.type.shape)})
+    operands = [node.inputs[0] for node in reductions]
+    # What nothing ties to the root lines up by its shape, as when it was admitted: first what is
+    # reduced though not computed here, which may be read along other axes besides.
+    computed = _computed(body)
+    for value in operands:
+        if value not in computed and value.type.shape == space.extents:
+            space.alignment[value] = identity(space.extents)
     _propagate(body, space)
-    # What nothing ties to the root lines up by its shape, as when it was admitted.
-    for value in (*(node.inputs[0] for node in reductions), *body.outputs):
+    for value in (*operands, *body.outputs):
         if value not in space.alignment and value.type.shape == space.extents:
             space.alignment[value] = identity(space.extents)
             _propagate(body, space)
     return space
+
+
+def _computed(body: Graph) -> set[Value]:
+    """The values that arithmetic in the body makes, and the views of these."""
+    found: set[Value] = set()
+    for node in body.nodes:
+        views = node.op.family in (Family.VIEW, Family.CREATION)
+        if not views or not found.isdisjoint(node.inputs):
+            found.update(node.outputs)
+    return found
 
 
 def _propagate(body: Graph, space: Space) -> None:

@@ -292,9 +292,11 @@ class MatmulLowering:
         position = tuple(along[axis] for axis in range(self.type.rank))
         self.reader.forget()
         self.reader.leaves[self.dot.output] = lambda index, guard: total
-        for number, output in enumerate(self.body.outputs, len(self.body.inputs)):
-            value = self.reader.read(output, position)
-            self.builder.store(buffer_access(number, output.type, position), value)
+        # All are read before any is stored: a store may be over an operand of another.
+        values = [self.reader.read(output, position) for output in self.body.outputs]
+        for number, value in enumerate(values, len(self.body.inputs)):
+            type = TensorType(value.dtype, self.type.shape)
+            self.builder.store(buffer_access(number, type, position), value)
 
     # Packing
 

@@ -193,12 +193,13 @@ class RowLowering:
     def _read(self, value: Value) -> Var:
         return self.reader.read(value, self._aligned(value))
 
-    def _store_output(self, value: Value) -> None:
-        var = self._read(value)
+    def _store_outputs(self, values: Iterable[Value]) -> None:
+        """All are read before any is stored: a store may be over an operand of another."""
+        read = {value: self._read(value) for value in values}
         for number, output in enumerate(self.body.outputs, len(self.body.inputs)):
-            if output is value:
-                place = buffer_access(number, value.type, self._aligned(value))
-                self.builder.store(place, var)
+            if output in read:
+                place = buffer_access(number, output.type, self._aligned(output))
+                self.builder.store(place, read[output])
 
     # One row
 
@@ -216,8 +217,7 @@ class RowLowering:
             for value in self.passes.kept.get(number, ()):
                 self._override(value, self._reload_leaf(value))
                 overridden.append(value)
-        for value in self.passes.outer:
-            self._store_output(value)
+        self._store_outputs(self.passes.outer)
         for value in overridden:
             del self.reader.leaves[value]
 
@@ -400,8 +400,7 @@ class RowLowering:
             if value not in self.body.outputs:
                 place, type, at = self._kept_index(value)
                 b.store(buffer_access(place, type, at), self._read(value))
-        for value in self.passes.stores.get(number, ()):
-            self._store_output(value)
+        self._store_outputs(self.passes.stores.get(number, ()))
         return result
 
     def _fold_position(self, fold: Fold) -> Position:
