@@ -1,4 +1,11 @@
-"""Elementary functions as branch-free vector code, at most one ulp wrong."""
+"""Elementary functions as vector code for any number of lanes of float32 and float64.
+
+Errors stay below one ulp as measured (tests/compiler/codegen/test_math.py), subnormals and special
+values are NumPy's, on any target, with or without fused multiply-add, and no library is called.
+Algorithms are written with ``Vec`` operators and pairs (``double_word``); their polynomials come
+from tools/minimax.py. Branch-free but for branches that all lanes take together and that are
+rarely taken: huge arguments of sin, cos and tan, and far quotients of remainder.
+"""
 
 from __future__ import annotations
 

@@ -38,9 +38,14 @@ class DoubleWord:
 
     def times(self, other: DoubleWord) -> DoubleWord:
         """The product, relative error a few units of the doubled precision."""
+        product = self.times_loosely(other)
+        return fast_two_sum(product.hi, product.lo)
+
+    def times_loosely(self, other: DoubleWord) -> DoubleWord:
+        """The product, its low word up to some ulps of the high one: for a chain of products."""
         product = two_product(self.hi, other.hi)
-        cross = self.hi * other.lo + self.lo * other.hi
-        return fast_two_sum(product.hi, product.lo + cross)
+        low = self.hi.fma(other.lo, self.lo.fma(other.hi, product.lo))
+        return DoubleWord(product.hi, low)
 
     def times_float(self, factor: Vec | float) -> DoubleWord:
         """The product with one float."""

@@ -4,7 +4,8 @@ All reduce x = k log(2) + r, |r| <= log(2)/2, with log(2) split so that x - k * 
 and Waite 1980), and work with exp(r) = 1 + r + tail, a minimax polynomial times r**2 (P. T. P.
 Tang, "Table-driven implementation of the exponential function in IEEE floating-point
 arithmetic", ACM TOMS 15 (1989), without the table). The leading terms are summed without error, so
-that the only sizeable rounding is the last.
+that the only sizeable rounding is the last. Where a division follows, float32 is computed in plain
+float64, which costs no more.
 """
 
 from __future__ import annotations
@@ -71,6 +72,20 @@ def exp_tail(r_high: Vec, r_low: Vec) -> Vec:
     return (r * r).fma(horner(coefficients.EXP[r.x.element], r), -r_low)
 
 
+def split_exp_for_float(x: Vec) -> tuple[Vec, Vec]:
+    """(p, s) with exp(x) = s (1 + p), s a power of two; float64 to 37 bits, |x| < 200."""
+    k, integer = round_to_integer(x * INVERSE_LN2["double"][0])
+    r = (-k).fma(LN2["double"][0], x)
+    p = (r * r).fma(horner(coefficients.EXP["double_for_float"], r), r)
+    return p, power_of_two(integer, x)
+
+
+def exp_for_float(x: Vec) -> Vec:
+    """exp(x) in float64 to about 37 bits, for |x| < 200."""
+    p, s = split_exp_for_float(x)
+    return p.fma(s, s)
+
+
 def exp(b: Function, x: Operand) -> Operand:
     """e**x."""
     reduced = reduce_exp(Vec(b, x).clamp(*EXP_RANGE[x.element]))
@@ -102,9 +117,12 @@ def expm1(b: Function, x: Operand) -> Operand:
 
 
 def logistic(b: Function, x: Operand) -> Operand:
-    """1 / (1 + e**-x), as e**-|x| over 1 + e**-|x| for negative x."""
+    """1 / (1 + e**-x); in float64 e**-|x| over 1 + e**-|x| for negative x."""
     v = Vec(b, x)
-    low = EXP_RANGE[x.element][0]
+    low, _ = EXP_RANGE[x.element]
+    if x.element == "float":
+        e_minus_x = exp_for_float(-v.clamp(low, -low).cast("fpext", "double"))
+        return (1.0 / (1.0 + e_minus_x)).cast("fptrunc", "float").x
     reduced = reduce_exp((-v.abs()).clamp(low, 0.0))
     value = reduced.exp()
     value = fast_two_sum(value.hi, value.lo)
@@ -116,10 +134,15 @@ def logistic(b: Function, x: Operand) -> Operand:
 
 
 def tanh(b: Function, x: Operand) -> Operand:
-    """(e**2|x| - 1) / (e**2|x| + 1), both divided by 2**k, with the sign of x."""
+    """(e**2|x| - 1) / (e**2|x| + 1), with the sign of x; in float64 both divided by 2**k."""
     v = Vec(b, x)
     magnitude = v.abs().clamp(0.0, TANH_HIGH[x.element])
-    reduced = reduce_exp(magnitude + magnitude)
+    twice = magnitude + magnitude
+    if x.element == "float":
+        p, s = split_exp_for_float(twice.cast("fpext", "double"))
+        expm1_ = p.fma(s, s - 1.0)
+        return (expm1_ / (expm1_ + 2.0)).cast("fptrunc", "float").copysign(v).x
+    reduced = reduce_exp(twice)
     inverse = _inverse_power(reduced.k, v)
     one = v.like(1.0)
     numerator = reduced.exp_plus(fast_two_sum(one, -inverse))
@@ -128,19 +151,23 @@ def tanh(b: Function, x: Operand) -> Operand:
 
 
 def _hyperbolic(b: Function, x: Operand) -> tuple[Vec, DoubleWord, DoubleWord]:
-    """(k, p, m) with e**|x| = 2**k p and e**-|x| = 2**-k m, from cosh r and sinh r."""
+    """(k, p, m) with e**|x| = 2**k p and e**-|x| = 2**-k m, from cosh r and sinh r.
+
+    1 + r + r**2/2 is kept exactly (COSH starts with 1/2), as p and m/4 may cancel.
+    """
     element = x.element
     reduced = reduce_exp(Vec(b, x).abs().clamp(0.0, EXP_RANGE[element][1]))
     r = fast_two_sum(reduced.high, -reduced.low)
-    z = r.hi * r.hi
-    even = z * horner(coefficients.COSH[element], z)
-    odd = (z * r.hi).fma(horner(coefficients.SINH[element], z), r.lo)
-    one = r.hi.like(1.0)
+    z = two_product(r.hi, r.hi)
+    even = (z.hi * z.hi).fma(horner(coefficients.COSH[element][1:], z.hi), 0.5 * z.lo)
+    odd = (z.hi * r.hi).fma(horner(coefficients.SINH[element], z.hi), r.lo)
+    half, one = 0.5 * z.hi, z.hi.like(1.0)
     plus, minus = fast_two_sum(one, r.hi), fast_two_sum(one, -r.hi)
+    plus_half, minus_half = fast_two_sum(plus.hi, half), fast_two_sum(minus.hi, half)
     return (
         reduced.k,
-        DoubleWord(plus.hi, plus.lo + (even + odd)),
-        DoubleWord(minus.hi, minus.lo + (even - odd)),
+        DoubleWord(plus_half.hi, plus_half.lo + plus.lo + (even + odd)),
+        DoubleWord(minus_half.hi, minus_half.lo + minus.lo + (even - odd)),
     )
 
 

@@ -31,11 +31,6 @@ class Format:
         return (1 << self.mantissa_bits) - 1
 
     @property
-    def infinity_bits(self) -> int:
-        """The bit pattern of +infinity."""
-        return (2 * self.bias + 1) << self.mantissa_bits
-
-    @property
     def least_normal(self) -> float:
         """The smallest positive normal number."""
         return 2.0 ** (1 - self.bias)

@@ -100,9 +100,9 @@ def _angle(
         multiple = choose(mirrored, 4.0 - multiple, multiple)
         negative = swapped ^ mirrored
     t, rest = choose(negative, -t, t), choose(negative, -rest, rest)
-    high, low = QUARTER_PI_SPLIT[element]
-    sum_ = fast_two_sum(multiple * high, t)
-    return sum_.hi + (sum_.lo + multiple.fma(low, rest))
+    quarter_high, quarter_low = QUARTER_PI_SPLIT[element]
+    angle = fast_two_sum(multiple * quarter_high, t)
+    return angle.hi + (angle.lo + multiple.fma(quarter_low, rest))
 
 
 def arctan(b: Function, x: Operand) -> Operand:

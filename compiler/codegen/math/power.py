@@ -11,9 +11,9 @@ import math
 from ..assembly import Function
 from ..operand import Operand
 from . import coefficients
-from .constants import INVERSE_LN2, LN2, LN2_SPLIT
+from .constants import LN2, LN2_SPLIT
 from .double_word import DoubleWord, fast_two_sum, two_product
-from .exponential import EXP_RANGE, Reduced, reduce_exp
+from .exponential import EXP_RANGE, Reduced, exp_for_float, reduce_exp
 from .rounding import truncate
 from .scaling import (
     integer_to_float,
@@ -22,34 +22,36 @@ from .scaling import (
     scale,
     split_exponent,
 )
-from .vec import Vec, all_of, choose, horner
+from .vec import Vec, all_of, choose, even_odd, horner
 
-THIRD = (0.3333333333333333, 1.850371707708594e-17)
 FIFTH = (0.2, -1.1102230246251565e-17)
+THIRD = (0.3333333333333333, 1.850371707708594e-17)
 # |log x| >= 2**-54 unless x = 1, so that any larger y over- or underflows like this one.
 LARGEST_EXPONENT = 2.0**66
 
 
 def _log_extended(x: Vec) -> DoubleWord:
-    """log(x) to about 70 bits, x positive: 2 atanh(s), s = f / (2 + f), leading terms as pairs."""
+    """log(x) to about 70 bits, x positive: 2 atanh(s) = 2s (1 + z/3 + z**2/5 + ...), z = s**2.
+
+    s = f / (2 + f), z and the terms shown are pairs; the rest is below 2**-17.
+    """
     m, k = split_exponent(x)
     f = m - 1.0
     s = DoubleWord(f, f.like(0.0)).over(fast_two_sum(f.like(2.0), f))
-    s = fast_two_sum(s.hi, s.lo)
-    z = s.times(s)
-    tail = z.hi * horner(coefficients.LOG_EXTENDED["double"], z.hi)
-    fifth = fast_two_sum(f.like(FIFTH[0]), tail)
-    bracket = z.times(DoubleWord(fifth.hi, fifth.lo + FIFTH[1]))
-    third = fast_two_sum(f.like(THIRD[0]), bracket.hi)
-    series = z.times(DoubleWord(third.hi, third.lo + (bracket.lo + THIRD[1])))
-    double_s = s.scaled(2.0)
-    correction = double_s.times(series)
-    mantissa = fast_two_sum(double_s.hi, correction.hi)
-    low = mantissa.lo + (double_s.lo + correction.lo)
+    z = s.times_loosely(s)
+    rest = z.hi * even_odd(coefficients.LOG_EXTENDED["double"], z.hi)
+    fifth = fast_two_sum(f.like(FIFTH[0]), rest)
+    inner = z.times_loosely(DoubleWord(fifth.hi, fifth.lo + FIFTH[1]))
+    third = fast_two_sum(f.like(THIRD[0]), inner.hi)
+    outer = z.times_loosely(DoubleWord(third.hi, third.lo + (inner.lo + THIRD[1])))
+    s = s.scaled(2.0)
+    product = s.times_loosely(outer)
+    mantissa = fast_two_sum(s.hi, product.hi)
+    low = mantissa.lo + (s.lo + product.lo)
     exponent = integer_to_float(k, x)
     ln2_high, ln2_low = LN2_SPLIT["double"]
     total = fast_two_sum(exponent * ln2_high, mantissa.hi)
-    return fast_two_sum(total.hi, exponent.fma(ln2_low, total.lo + low))
+    return fast_two_sum(total.hi, total.lo + exponent.fma(ln2_low, low))
 
 
 def _pow_double(magnitude: Vec, y: Vec) -> Vec:
@@ -70,14 +72,6 @@ def log_for_float(x: Vec) -> Vec:
     z = s * s
     mantissa = s * z.fma(horner(coefficients.LOG["double_for_float"], z), 2.0)
     return integer_to_float(k, x).fma(LN2["double"][0], mantissa)
-
-
-def exp_for_float(x: Vec) -> Vec:
-    """exp(x) in float64 to about 37 bits, for |x| < 200."""
-    k, integer = round_to_integer(x * INVERSE_LN2["double"][0])
-    r = (-k).fma(LN2["double"][0], x)
-    value = (r * r).fma(horner(coefficients.EXP["double_for_float"], r), r) + 1.0
-    return value * power_of_two(integer, x)
 
 
 def _pow_single(magnitude: Vec, y: Vec) -> Vec:
