@@ -229,9 +229,6 @@ class EagerRecorded:
     def _outward(self) -> list[Any]:
         if self._inside:
             return [self._outer(leaf) for leaf in self._inner_leaves]
-        for operand in self._operands:  # they may change before the pullback is called
-            if isinstance(operand.leaf, np.ndarray):
-                self.keep_apart(operand.leaf)
         taken = self._handles()
         made: dict[int, Any] = {}
         for leaf in self._inner_leaves:
@@ -258,6 +255,12 @@ class EagerRecorded:
             return owner if owner is not None else _concrete(leaf.value, leaf.kind, taken)
         array: Array = leaf.lens.recipe(np.asarray(self._own(leaf.lens.parent, taken)))
         return array
+
+    def hold(self) -> None:
+        """Keep the derivative right even if the caller's arrays change before it is asked for."""
+        for operand in self._operands:
+            if isinstance(operand.leaf, np.ndarray):
+                self.keep_apart(operand.leaf)
 
     def write_back(self) -> None:
         """Carry the function's in-place updates of its arguments out to the caller's arrays."""

@@ -21,7 +21,7 @@ from .compiler.trace.array import TracedArray, with_kind
 from .compiler.trace.context import current_trace, require_trace
 from .compiler.trace.lift import lift
 from .compiler.trace.record import fit
-from .dynamic import EagerTrace
+from .dynamic import EagerRecorded, EagerTrace
 from .ir.errors import ArgumentError, DifferentiationError, ShapeError
 from .ir.pytree import TreeDef, flatten, map_leaves
 from .ir.types import FLOAT64, TensorType, is_float
@@ -235,6 +235,8 @@ def vjp(fn: Function, *primals: Any) -> tuple[Any, Function]:
     structure = flatten(primals)[1]
     _require_float_primals(fn, primals, recorded.in_leaves, "a cotangent")
     everything = range(structure.num_leaves)
+    if isinstance(recorded, EagerRecorded):
+        recorded.hold()
     out, kept = recorded.out, map_leaves(_frozen, tuple(primals))
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
