@@ -11,7 +11,7 @@ from ....ir.types import BOOL, INT64
 from ..array import Kind, TracedArray
 from ..lift import broadcast_to, convert, emit, lift
 from ..reductions import into, normalized_axis
-from ..views import as_array, fresh, reshaped
+from ..views import as_array, fresh, iota, reshaped
 from .understood import Table
 
 
@@ -55,7 +55,7 @@ def _along(x: TracedArray, indices: TracedArray, axis: int) -> tuple[Any, ...]:
     key: list[Any] = []
     for other, extent in enumerate(x.shape):
         line = (1,) * other + (-1,) + (1,) * (x.ndim - other - 1)
-        key.append(indices if other == axis else np.arange(extent).reshape(line))
+        key.append(indices if other == axis else reshaped(iota(extent), line))
     return tuple(key)
 
 
@@ -131,7 +131,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
         )
     if x.ndim < 2:
         raise ShapeError("a diagonal needs two axes", given=f"shape {x.shape}")
-    at = np.arange(min(x.shape))
+    at = iota(min(x.shape))
     x[(at,) * x.ndim] = val
 
 

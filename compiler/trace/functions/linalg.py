@@ -13,8 +13,8 @@ from ..array import TracedArray
 from ..lift import convert, emit
 from ..promotion import result_type
 from ..reductions import into, normalized_axis
-from ..views import as_array, fresh, rearranged, reshaped
-from .understood import Table
+from ..views import as_array, fresh, iota, rearranged, reshaped
+from .understood import Handler, Table
 
 
 def _pair(a: Any, b: Any) -> tuple[TracedArray, TracedArray]:
@@ -188,23 +188,18 @@ def diagflat(v: Any, k: int = 0) -> Any:
     return diag(reshaped(v, -1), k)
 
 
-def _triangle(keep: Any) -> Any:
+def _triangle(keeps: np.ufunc) -> Handler:
+    """The elements where `keeps(column, row + k)`; zeros elsewhere."""
+
     def handler(m: Any, k: int = 0) -> Any:
         x = as_array(m)
         if x.ndim == 0:
             raise ShapeError("a triangle is taken of a matrix", given="a scalar")
-        shape = x.shape[-2:] if x.ndim > 1 else (x.shape[0], x.shape[0])
-        return np.where(keep(*shape, k), x, x.dtype.type(0))
+        rows, columns = x.shape[-2:] if x.ndim > 1 else (x.shape[0], x.shape[0])
+        kept = keeps(iota(columns), reshaped(iota(rows), (rows, 1)) + k)
+        return np.where(kept, x, x.dtype.type(0))
 
     return handler
-
-
-def _lower(rows: int, columns: int, k: int) -> Any:
-    return np.tri(rows, columns, k, dtype=bool)
-
-
-def _upper(rows: int, columns: int, k: int) -> Any:
-    return ~np.tri(rows, columns, k - 1, dtype=bool)
 
 
 # -- norms --------
@@ -286,8 +281,6 @@ def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     return np.vecdot(x1, x2, axis=axis)  # type: ignore[call-overload]
 
 
-_tril, _triu = _triangle(_lower), _triangle(_upper)
-
 TABLE: Table = {
     np.dot: dot,
     np.inner: inner,
@@ -299,8 +292,8 @@ TABLE: Table = {
     np.trace: trace,
     np.diag: diag,
     np.diagflat: diagflat,
-    np.tril: _tril,
-    np.triu: _triu,
+    np.tril: _triangle(np.less_equal),
+    np.triu: _triangle(np.greater_equal),
     np.linalg.norm: norm,
     np.linalg.vector_norm: vector_norm,
     np.linalg.matrix_norm: matrix_norm,

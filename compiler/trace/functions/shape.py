@@ -15,7 +15,7 @@ from ..contraction import broadcast_shapes
 from ..lift import emit, lift
 from ..reductions import normalized_axis
 from ..strided import stand_in
-from ..views import as_array, by_numpy, fresh, rearranged, reshaped, spread
+from ..views import as_array, by_numpy, fresh, iota, rearranged, reshaped, spread
 from .understood import Handler, Table
 
 
@@ -181,7 +181,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 def _rolled(x: TracedArray, shift: Any, axis: int) -> Any:
     extent = x.shape[axis]
     if isinstance(shift, TracedArray):
-        return np.take(x, np.remainder(np.arange(extent) - shift, extent), axis)
+        return np.take(x, np.remainder(iota(extent) - shift, extent), axis)
     cut = -int(shift) % extent if extent else 0
     if cut == 0:
         return x
