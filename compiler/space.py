@@ -185,9 +185,13 @@ def derive(body: Graph) -> Space:
             space.alignment[value] = identity(space.extents)
     _propagate(body, space)
     for value in (*operands, *body.outputs):
-        if value not in space.alignment and value.type.shape == space.extents:
+        if value in space.alignment:
+            continue
+        if value.type.shape == space.extents:
             space.alignment[value] = identity(space.extents)
-            _propagate(body, space)
+        elif reduced and value.type.shape == space.outer_extents:
+            space.alignment[value] = space.outer
+        _propagate(body, space)
     return space
 
 
