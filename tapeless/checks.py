@@ -183,4 +183,5 @@ def _disagreement(
 
 
 def _shown(values: Sequence[Any]) -> str:
-    return ", ".join(np.array2string(np.asarray(value), threshold=8, precision=10) for value in values)
+    with np.printoptions(threshold=8, precision=10):
+        return ", ".join(str(np.asarray(value)) for value in values)

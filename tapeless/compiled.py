@@ -6,6 +6,7 @@ A call flattens its arguments to leaves and a signature key, finds the `Speciali
 
 from __future__ import annotations
 
+import os
 import threading
 import types
 import weakref
@@ -65,7 +66,6 @@ class _State:
     specializations: dict[Any, Specialization] = field(default_factory=dict)
     programs: dict[Any, tuple[Compilation, Executable]] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
-    lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,17 @@ class _Call:
     leaves: list[Any]
     key: tuple[Any, ...]
 
+
+_TRACING = threading.RLock()
+"""Held while a function is traced and compiled. One for all functions: while one is traced, names
+that it shares with others are bound to traced arrays."""
+
+if hasattr(os, "register_at_fork"):  # a child never inherits a lock that nobody will release
+    os.register_at_fork(
+        before=_TRACING.acquire,
+        after_in_parent=_TRACING.release,
+        after_in_child=_TRACING.release,
+    )
 
 _STATIC = object()
 """Marks the static values in a signature key."""
@@ -180,7 +191,7 @@ class CompiledFunction:
         if found is not None and found.traced.is_current():
             self._state.counts.hits += 1
             return found
-        with self._state.lock:
+        with _TRACING:
             found = self._specializations.get(key)
             if found is None or not found.traced.is_current():
                 found = self._specialize(call, groups)

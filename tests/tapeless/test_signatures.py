@@ -185,3 +185,20 @@ def test_concurrent_calls_compile_once_and_agree():
     assert next(traced) == 1
     info = f.cache_info()
     assert (info.misses, info.signatures) == (1, 1)
+
+
+def test_functions_that_share_arrays_are_traced_by_several_threads():
+    weight = np.linspace(0, 1, 50)
+    functions = [tl.compile(lambda x, k=k: np.sum(np.sin(x * weight)) * k) for k in range(16)]
+    x = np.linspace(1, 2, 50)
+    expected = np.sum(np.sin(x * weight)) * np.arange(16)
+    together = threading.Barrier(8)
+
+    def work(start: int) -> list[float]:
+        together.wait()
+        results = {k: functions[k](x) for k in (*range(start, 16), *range(start))}
+        return [results[k] for k in range(16)]
+
+    with ThreadPoolExecutor(8) as pool:
+        for results in pool.map(work, range(8)):
+            np.testing.assert_allclose(results, expected, rtol=1e-12)
