@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ....ir.errors import ShapeError, UnsupportedError
 from .. import contraction
-from ..array import Kind, TracedArray
+from ..array import Handle, Kind, TracedArray
+from ..context import require_trace
 from ..lift import convert, emit
 from ..promotion import check_cast, result_type
 from ..reductions import into
-from ..views import as_array, fresh, reshaped
+from ..views import as_array, fresh, rearranged, reshaped
 from .understood import Table
 
 Labels = tuple[str, ...]
@@ -39,6 +41,8 @@ def einsum(
     for x in arrays:
         check_cast(x.dtype, target, casting, "an operand of np.einsum")
     inputs, output = _parse(subscripts, arrays)
+    if len(arrays) == 1 and out is None and dtype is None and set(inputs[0]) == set(output):
+        return _view(subscripts, arrays[0], inputs[0], output)
     factors = [
         _without_repeats(subscripts, convert(x, target), labels)
         for x, labels in zip(arrays, inputs, strict=True)
@@ -51,8 +55,30 @@ def einsum(
     order = tuple(labels.index(label) for label in output)
     if order != tuple(range(len(order))):
         product = emit("transpose", product, axes=order)
-    result = fresh(product, Kind.ARRAY if product.shape else Kind.SCALAR)
+    # NumPy orders the axes of the result in memory by those of the operands.
+    kind = Kind.ARRAY if product.shape else Kind.SCALAR
+    result = fresh(product, kind, contiguous=product.ndim < 2)
     return result if out is None else into(out, result)
+
+
+def _view(subscripts: str, x: TracedArray, labels: Labels, output: Labels) -> TracedArray:
+    """One operand of which nothing is summed: NumPy gives a view of it."""
+    recipe = partial(np.einsum, subscripts)
+    if len(labels) == len(output):
+        return rearranged(x, recipe)
+
+    def reader(handle: Handle) -> Handle:
+        part, names = _without_repeats(subscripts, TracedArray(require_trace(), handle), labels)
+        return fresh(np.transpose(part, [names.index(name) for name in output])).value
+
+    def writer(handle: Handle, new: Handle) -> NoReturn:
+        raise UnsupportedError(
+            "a diagonal made by np.einsum is read only here",
+            given=f"an update through np.einsum({subscripts!r}, x)",
+            hint="use np.fill_diagonal, or x[i, i] with i = np.arange(len(x))",
+        )
+
+    return x.make_view(reader, writer, recipe)
 
 
 def _parse(subscripts: str, arrays: Sequence[TracedArray]) -> tuple[list[Labels], Labels]:

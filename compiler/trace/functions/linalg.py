@@ -119,7 +119,10 @@ def matrix_power(a: Any, n: int) -> Any:
         )
     if n == 0:
         eye = np.eye(x.shape[-1], dtype=x.dtype)
-        return fresh(np.broadcast_to(convert(eye, x.dtype), x.shape))
+        whole: Any = np.broadcast_to(convert(eye, x.dtype), x.shape)
+        return fresh(whole, contiguous=x.contiguous)
+    if n == 1:
+        return x
     result, square = None, x
     while n:
         if n & 1:

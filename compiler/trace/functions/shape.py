@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ....ir.errors import UnsupportedError
-from ..array import Concrete, TracedArray
+from ..array import Concrete, Handle, TracedArray
+from ..context import require_trace
 from ..contraction import broadcast_shapes
 from ..lift import emit, lift
 from ..reductions import normalized_axis
@@ -114,16 +115,29 @@ def _at_least(function: Callable[..., Any]) -> Handler:
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> TracedArray:
-    """`np.diagonal`, as every (columns + 1)-th element of the rows laid end to end."""
+    """`np.diagonal`: a view that cannot be written through."""
+    recipe = partial(np.diagonal, offset=offset, axis1=axis1, axis2=axis2)
     x = as_array(a)
-    matrix = rearranged(x, lambda source: np.moveaxis(source, (axis1, axis2), (-2, -1)))
+    by_numpy(recipe, stand_in(x.shape))
+
+    def reader(handle: Handle) -> Handle:
+        matrix = TracedArray(require_trace(), handle)
+        return _diagonal_of(
+            rearranged(matrix, lambda s: np.moveaxis(s, (axis1, axis2), (-2, -1))), offset
+        ).value
+
+    return x.make_view(reader, None, recipe)
+
+
+def _diagonal_of(matrix: TracedArray, offset: int) -> TracedArray:
+    """Every (columns + 1)-th element of the rows laid end to end."""
     rows, columns = matrix.shape[-2:]
     count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
     start = max(offset, 0) + max(-offset, 0) * columns
     flat = emit("reshape", matrix, shape=(*matrix.shape[:-2], rows * columns))
     last = start + (count - 1) * (columns + 1) + 1 if count else 0
     part = slice(start if count else 0, last, columns + 1)
-    return fresh(rearranged(flat, lambda source: source[..., part]))
+    return rearranged(flat, lambda source: source[..., part])
 
 
 def tile(A: Any, reps: Any) -> TracedArray:
