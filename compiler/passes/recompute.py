@@ -52,52 +52,52 @@ class _Boundary:
 
 
 def _boundary(graph: Graph) -> _Boundary:
-    outputs = set(graph.outputs)
     line = _Boundary(early=set(graph.inputs), free=set(graph.inputs))
-    line.in_memory = outputs | _read_whole(graph)
+    _find_early(graph, line)
+    line.in_memory.update(graph.outputs)
+    for node in graph.nodes:
+        if node.outputs[0] not in line.early and node.op.family not in _READ_ON_THE_FLY:
+            line.in_memory.update(node.inputs)
+    for node in graph.nodes:
+        if node.outputs[0] in line.early:
+            _price(node, line)
+    return line
+
+
+def _find_early(graph: Graph, line: _Boundary) -> None:
+    outputs = set(graph.outputs)
+    costs: dict[Value, int] = {}
     for node in graph.nodes:
         if not line.early.issuperset(node.inputs):
             continue
-        cost = _cost(node, line)
         if node.op.family in _MADE and line.made.issuperset(node.inputs):
             line.made.update(node.outputs)
+        cost = _cost(node, costs)
         if node.phase == FORWARD or node.outputs[0] in line.made:
             line.early.update(node.outputs)
         elif cost is not None and node.output not in outputs:
             line.early.add(node.output)
             line.movable.add(node.output)
-        else:
-            continue
-        if _is_free(node, line):
-            line.free.update(node.outputs)
-        elif cost is not None:
-            line.cost[node.output] = cost
-    return line
+        if cost is not None and node.output not in line.made:
+            costs[node.output] = cost
 
 
-def _is_free(node: Node, line: _Boundary) -> bool:
+def _price(node: Node, line: _Boundary) -> None:
+    """Enter the result of an early node under `free` or `cost`, or neither."""
     (first, *_) = node.outputs
     stored = first in line.in_memory and first not in line.movable
-    return stored or first in line.made or first.type.nbytes == 0
+    cost = _cost(node, line.cost)
+    if stored or first in line.made or first.type.nbytes == 0:
+        line.free.update(node.outputs)
+    elif cost is not None:
+        line.cost[first] = cost
 
 
-def _read_whole(graph: Graph) -> set[Value]:
-    """What nodes behind the start of the backward phase read as whole arrays."""
-    read: set[Value] = set()
-    behind: set[Value] = set()
-    for node in graph.nodes:
-        if node.phase == BACKWARD or not behind.isdisjoint(node.inputs):
-            behind.update(node.outputs)
-            if node.op.family not in _READ_ON_THE_FLY:
-                read.update(node.inputs)
-    return read
-
-
-def _cost(node: Node, line: _Boundary) -> int | None:
+def _cost(node: Node, costs: Mapping[Value, int]) -> int | None:
     """What computing the node's result again costs; None if that is out of the question."""
     if node.op.family not in _REMADE or node.op.fails:
         return None
-    cost = max(1, node.op.cost) + sum(line.cost.get(v, 0) for v in dict.fromkeys(node.inputs))
+    cost = max(1, node.op.cost) + sum(costs.get(v, 0) for v in dict.fromkeys(node.inputs))
     return cost if cost <= MAX_COST else None
 
 

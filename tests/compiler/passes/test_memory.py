@@ -74,8 +74,9 @@ class Replay:
         for copy in self.plan.copies_before:
             self.copy(copy)
         for node in self.graph.nodes:
-            for value in node.inputs:
-                self.check(value)
+            if node.op.name not in ALIASES:
+                for value in node.inputs:
+                    self.check(value)
             with np.errstate(all="ignore"):
                 results = run_node(node, [self.truth[value] for value in node.inputs])
             self.truth.update(zip(node.outputs, results, strict=True))
