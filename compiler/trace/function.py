@@ -80,30 +80,9 @@ def trace_function(
     trace = GraphTrace(GraphBuilder(title), policy=_unset)
     captures = Captures(fn, trace)
     trace.policy = captures.capture
-    traced = [
-        trace.add_input(
-            spec.type,
-            kind=spec.kind,
-            name=text,
-            origin=f"the argument {text}",
-            contiguous=spec.contiguous,
-        )
-        for spec, text in zip(specs, names, strict=True)
-    ]
-    arguments = in_tree.unflatten([traced[group] for group in groups])
-    watch = ContainerWatch(arguments, lambda path: argument_path(fn, path))
-    try:
-        with activate(trace):
-            with captures.substituted():
-                result = captures.substitute(fn)(*arguments[0], **arguments[1])
-            captures.check()
-            out = _Outcome.collect(trace, result, watch)
-    except ValueError as error:
-        if isinstance(error.__cause__, TapelessError):  # NumPy wraps what `array[i] = traced` met
-            raise error.__cause__ from None
-        raise
-    finally:
-        trace.finished = True
+    inputs = [_argument(trace, spec, text) for spec, text in zip(specs, names, strict=True)]
+    arguments = in_tree.unflatten([inputs[group] for group in groups])
+    out = _run(fn, arguments, trace, captures)
     return TracedFunction(
         name=title,
         graph=trace.builder.build(out.outputs),
@@ -120,6 +99,34 @@ def trace_function(
         ranges=dict(trace.ranges),
         watched=captures.watched(),
     )
+
+
+def _argument(trace: GraphTrace, spec: ArgumentSpec, text: str) -> TracedArray:
+    return trace.add_input(
+        spec.type,
+        kind=spec.kind,
+        name=text,
+        origin=f"the argument {text}",
+        contiguous=spec.contiguous,
+    )
+
+
+def _run(fn: Callable[..., Any], arguments: Any, trace: GraphTrace, captures: Captures) -> _Outcome:
+    """Run the function on traced `(args, kwargs)`; the trace is over afterwards."""
+    watch = ContainerWatch(arguments, lambda path: argument_path(fn, path))
+    args, kwargs = arguments
+    try:
+        with activate(trace):
+            with captures.substituted():
+                result = captures.substitute(fn)(*args, **kwargs)
+            captures.check()
+            return _Outcome.collect(trace, result, watch)
+    except ValueError as error:
+        if isinstance(error.__cause__, TapelessError):  # NumPy wraps what `array[i] = traced` met
+            raise error.__cause__ from None
+        raise
+    finally:
+        trace.finished = True
 
 
 def _unset(array: np.ndarray[Any, Any]) -> TracedArray:
