@@ -1,7 +1,7 @@
 """How native code runs: loading, memory, caches, the call path and define-by-run execution.
 
-A call goes `call.Signatures` (what was passed?) → `call.Entry` (check, point, run, return) →
-`executable.Executable` (frames) → `loader.Routine` (the machine code).
+A call goes `flatten.describe` (what was passed?) → `call.Entry` (point, run, return) →
+`executable.Executable` (frames, failures) → `loader.Routine` (the machine code).
 
 | module | answers |
 |---|---|

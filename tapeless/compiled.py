@@ -23,7 +23,7 @@ from .compiler.trace.function import TracedFunction, trace_function
 from .dynamic import run_dynamic
 from .ir.errors import ArgumentError, DTypeError
 from .lowered import Cost, Lowered
-from .parameters import Parameters, location_of, static_key
+from .parameters import Parameters, function_name, location_of, static_key
 from .planning import plan_of
 from .runtime.call import Counts, Entry, Overlap, Stale
 from .runtime.executable import Executable
@@ -103,6 +103,7 @@ class CompiledFunction:
     """
 
     __name__: str
+    __qualname__: str
     __wrapped__: Function
 
     def __init__(
@@ -121,6 +122,8 @@ class CompiledFunction:
         self, fn: Function, state: _State, threads: int | None, example: Example | None
     ) -> None:
         update_wrapper(self, fn, updated=())
+        self.__name__ = function_name(fn)
+        self.__qualname__ = getattr(fn, "__qualname__", self.__name__)
         self.example = example
         self.threads = threads
         self._fn = fn
@@ -253,6 +256,10 @@ class CompiledFunction:
 
     def __repr__(self) -> str:
         return f"<compiled function {self.__name__}>"
+
+    def __reduce__(self) -> str:
+        """Copied and pickled as functions are: as a reference to where it is defined."""
+        return str(self.__qualname__)
 
     def __get__(self, instance: Any, owner: type | None = None) -> CompiledFunction:
         if instance is None:

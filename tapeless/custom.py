@@ -36,6 +36,7 @@ class custom_vjp:
     def __init__(self, fn: Function) -> None:
         require_function(fn)
         update_wrapper(self, fn, updated=())
+        self.__name__ = function_name(fn)
         self._fn = fn
         self._rule: tuple[Function, Function] | None = None
 

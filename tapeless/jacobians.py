@@ -81,7 +81,7 @@ def _apply_jacrev(
 
         found = map_slices(pull, (unit_vectors(type),), [0], lambda tree: [0] * tree.num_leaves)
         return probe.selection.unflatten(
-            [np.reshape(row, type.shape + row.shape[1:]) for row in found]
+            [_shaped(row, type.shape + row.shape[1:]) for row in found]
         )
 
     return probe.structure.unflatten([rows(i, type) for i, type in enumerate(probe.outputs)])
@@ -104,11 +104,16 @@ def _apply_jacfwd(
             ]
 
         found = map_slices(push, (unit_vectors(type),), [0], lambda tree: ranks)
-        return [np.reshape(column, column.shape[:-1] + type.shape) for column in found]
+        return [_shaped(column, column.shape[:-1] + type.shape) for column in found]
 
     table = [columns(leaf, type) for leaf, type in probe.inputs]
     rows = ([column[i] for column in table] for i in range(len(ranks)))
     return probe.structure.unflatten([probe.selection.unflatten(row) for row in rows])
+
+
+def _shaped(derivatives: Any, shape: tuple[int, ...]) -> Any:
+    """The derivatives with their final axes; a NumPy scalar if there are none."""
+    return np.reshape(derivatives, shape) if shape else np.sum(derivatives)
 
 
 class _Probe:

@@ -47,6 +47,7 @@ class Transformed:
     ) -> None:
         """With `concrete`, `apply` copes with NumPy's own arrays outside of recordings."""
         update_wrapper(self, fn, updated=())
+        self.__name__ = function_name(fn)
         if apply in _SIGNATURES:
             self.__signature__ = _SIGNATURES[apply]
         self._fn = fn
@@ -72,7 +73,11 @@ class Transformed:
         return self._compiled
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else types.MethodType(self, instance)
+        return self if instance is None else self._compile().__get__(instance, owner)
+
+    def __reduce__(self) -> str:
+        """Copied as functions are: it is the same object."""
+        return str(getattr(self._fn, "__qualname__", self.__name__))
 
     @property
     def static(self) -> frozenset[str]:
@@ -121,6 +126,7 @@ class Observed:
 
     def __init__(self, fn: Function, check: Callable[[Any], None] | None = None) -> None:
         update_wrapper(self, fn, updated=())
+        self.__name__ = function_name(fn)
         self._fn = fn
         self._check = check
         self.tree: TreeDef
@@ -192,8 +198,9 @@ def _apply_value_and_grad(
     selection = select(fn, argnums, args, kwargs)
     name = function_name(fn)
     observed = Observed(fn, lambda out: _require_scalar(out, name, has_aux))
+    leaves = flatten((args, kwargs))[0]
+    require_floats(leaves, selection.leaves, selection.paths(), "a gradient")
     recorded = require_trace().record(observed, args, kwargs)
-    require_floats(recorded.in_leaves, selection.leaves, selection.paths(), "a gradient")
     seed: Any = lift(1.0)
     cotangents = [seed] + [None] * (len(observed.types) - 1)
     gradients = recorded.vjp(cotangents, selection.leaves)
@@ -231,9 +238,8 @@ def vjp(fn: Function, *primals: Any) -> tuple[Any, Function]:
     if trace is None:
         return _vjp_outside(fn, primals)
     observed = Observed(fn)
+    structure = _require_float_primals(fn, primals, "a cotangent")
     recorded = trace.record(observed, primals)
-    structure = flatten(primals)[1]
-    _require_float_primals(fn, primals, recorded.in_leaves, "a cotangent")
     everything = range(structure.num_leaves)
     if isinstance(recorded, EagerRecorded):
         recorded.hold()
@@ -250,15 +256,16 @@ def vjp(fn: Function, *primals: Any) -> tuple[Any, Function]:
     return out, pullback
 
 
-def _require_float_primals(
-    fn: Function, primals: Sequence[Any], leaves: Sequence[Any], what: str
-) -> None:
+def _require_float_primals(fn: Function, primals: tuple[Any, ...], what: str) -> TreeDef:
+    """The structure of the primals, all leaves of which must be floating-point."""
+    leaves, structure = flatten(primals)
     paths = [path for argument in arguments_of(fn, primals, {})[0] for path in argument.paths()]
     require_floats(leaves, range(len(leaves)), paths, what)
+    return structure
 
 
 def _vjp_outside(fn: Function, primals: tuple[Any, ...]) -> tuple[Any, Function]:
-    _require_float_primals(fn, primals, flatten(primals)[0], "a cotangent")
+    _require_float_primals(fn, primals, "a cotangent")
     kept = map_leaves(_frozen, primals)
     out = transformed(fn, _apply_plainly)(*primals)
     pull = transformed(fn, _apply_pull)
@@ -300,9 +307,8 @@ def jvp(fn: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[
         found: tuple[Any, Any] = transformed(fn, _apply_push)(tuple(primals), tuple(tangents))
         return found
     observed = Observed(fn)
+    structure = _require_float_primals(fn, tuple(primals), "a derivative")
     recorded = require_trace().record(observed, tuple(primals))
-    structure = flatten(tuple(primals))[1]
-    _require_float_primals(fn, primals, recorded.in_leaves, "a derivative")
     types = [leaf.type for leaf in recorded.in_leaves]
     seeds = matching_leaves(tuple(tangents), structure, types, "tangents", "primals")
     moved = recorded.jvp(dict(enumerate(seeds)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -52,6 +53,16 @@ class Model:
     bias: Any
 
 
+class Scale:
+    """A callable object with an array."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = np.array(factor)
+
+    def __call__(self, x: Array) -> Array:
+        return x * self.factor
+
+
 def test_the_wrapper_looks_like_the_function():
     @tl.compile
     def scale(x):
@@ -62,6 +73,16 @@ def test_the_wrapper_looks_like_the_function():
     assert scale.__doc__ == "Twice x."
     assert scale.__wrapped__(3) == 6
     assert repr(scale) == "<compiled function scale>"
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [np.sin, functools.partial(np.multiply, 2.0), Scale(3.0), tl.compile(np.cos)],
+    ids=["ufunc", "partial", "callable object", "compiled"],
+)
+def test_anything_that_can_be_called_can_be_compiled(fn):
+    x = np.linspace(0, 1, 4)
+    np.testing.assert_allclose(tl.compile(fn)(x), fn(x), rtol=1e-15)
 
 
 def test_options_and_example_are_kept():
@@ -361,7 +382,22 @@ def test_a_failed_trace_leaves_nothing_behind():
 def test_errors_of_ours_can_be_caught_as_one():
     with pytest.raises(TapelessError):
         tl.compile(lambda x: x)("text")
-    assert pickle.loads(pickle.dumps(tl.compile(np.sin)(np.ones(1)))).shape == (1,)
+
+
+@tl.compile
+def module_level(x: Array) -> Array:
+    """A function that pickle can find."""
+    return x * 2
+
+
+def test_compiled_functions_are_copied_and_pickled_as_functions_are():
+    module_level(np.ones(2))
+    assert copy.deepcopy(module_level) is module_level
+    assert copy.copy({"f": module_level})["f"] is module_level
+    gradient = tl.grad(module_level)
+    assert copy.deepcopy(gradient) is gradient
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(tl.compile(lambda x: x))
 
 
 def test_index_errors_name_the_line_and_leave_the_function_usable():

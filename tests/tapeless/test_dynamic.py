@@ -184,7 +184,7 @@ def test_unsupported_functions_and_types_are_errors_of_ours():
     with pytest.raises(UnsupportedError, match=r"test_dynamic.py:\d+: .*np\.fft\.fft"):
         tl.compile(lambda x: tl.grad(lambda x: np.sum(np.fft.fft(x)))(x)).dynamic(X)
     with pytest.raises(DTypeError, match="complex128"):
-        tl.compile(lambda x: tl.grad(lambda x: np.sum(x))(x)).dynamic(X * 1j)
+        tl.compile(lambda x, z: tl.grad(lambda x, z: np.sum(x))(x, z)).dynamic(X, X * 1j)
     with pytest.raises(OutOfBoundsError, match=r"test_dynamic.py:\d+: gather needs indices"):
         tl.compile(lambda x: tl.grad(lambda x: np.sum(x[(x * 9).astype(int)]))(x)).dynamic(X)
 

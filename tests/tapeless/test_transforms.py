@@ -359,7 +359,10 @@ def test_methods_can_be_transformed():
         def loss(self, x):
             return np.sum(self.w * x**2)
 
+        gradient = tl.grad(loss, argnums="x")
+
     model = Model()
+    close(model.gradient(np.ones(2)), 2 * model.w)
     close(tl.grad(model.loss)(np.ones(2)), 2 * model.w)
     model.w[...] = 5.0
     close(tl.grad(model.loss)(np.ones(2)), 2 * model.w)
