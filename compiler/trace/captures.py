@@ -188,6 +188,11 @@ class Captures:
             )
         self._check_updates()
         self._check_numbers()
+        for name in self._reachable.too_large():
+            _warn(
+                f"{name} has too many entries to be compared at each call: later changes of its "
+                "entries go unnoticed, unless they are arrays updated in place; make it an array"
+            )
         if self._random_states != _random_states(self._reachable):
             _warn(
                 "random numbers were drawn while tracing: they are constants of the compiled "

@@ -33,7 +33,7 @@ def _defers(other: Any) -> bool:
 
 
 _BINARY_OP = dis.opmap.get("BINARY_OP")  # Python 3.11 on; before, INPLACE_ADD and the like
-_FIRST_IN_PLACE = 13  # arguments of BINARY_OP from here on are NB_INPLACE_ADD, …
+_IN_PLACE = range(13, 26)  # arguments of BINARY_OP from NB_INPLACE_ADD to NB_INPLACE_XOR
 
 
 def is_in_place_operator(frame: types.FrameType) -> bool:
@@ -41,7 +41,7 @@ def is_in_place_operator(frame: types.FrameType) -> bool:
     code, position = frame.f_code.co_code, frame.f_lasti
     opcode, argument = code[position], code[position + 1]
     if opcode == _BINARY_OP:
-        return argument >= _FIRST_IN_PLACE
+        return argument in _IN_PLACE
     return dis.opname[opcode].startswith("INPLACE_")
 
 

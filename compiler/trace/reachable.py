@@ -32,6 +32,9 @@ _IMPLICIT = frozenset(
 MAX_WATCHED = 1_000
 """At most so many bindings are compared at each call."""
 
+MAX_ITEMS = 10_000
+"""Larger dicts and lists are not compared."""
+
 _NUMBERS = (bool, int, float)
 _OPAQUE = (
     *_NUMBERS,
@@ -61,7 +64,8 @@ class Binding:
 
     def holds(self) -> bool:
         """Whether it still does; numbers are compared by type and value."""
-        return _same(self.value, self.place.read())
+        now = self.place.read()
+        return now is self.value or _same(self.value, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,10 @@ class Reachable:
     containers: list[tuple[Any, str]] = field(default_factory=list)
     complete: bool = True
 
+    def too_large(self) -> list[str]:
+        """The containers that `watch` leaves out."""
+        return [text for item, text in self.containers if len(item) > MAX_ITEMS]
+
     def path(self, array: np.ndarray[Any, Any]) -> str | None:
         """How the user reaches `array`; None when the search did not find it."""
         found = self.arrays.get(id(array))
@@ -132,7 +140,9 @@ class Reachable:
             if (value := bound.place.read()) is not MISSING
         ]
         whole: list[Watched] = [
-            Contents(item, _items(item), text) for item, text in self.containers
+            Contents(item, _items(item), text)
+            for item, text in self.containers
+            if len(item) <= MAX_ITEMS
         ]
         return tuple([*now, *whole][:MAX_WATCHED])
 

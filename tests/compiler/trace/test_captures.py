@@ -473,8 +473,18 @@ def test_the_search_is_bounded() -> None:
     found = search(lambda: big)
     assert not found.complete
     assert len(found.watch()) <= 1_000
-    with pytest.warns(TraceWarning, match="more objects than are searched"):
+    with (
+        pytest.warns(TraceWarning, match="too many entries"),
+        pytest.warns(TraceWarning, match="more objects than are searched"),
+    ):
         trace_function(lambda x: x + big[19_999][0], (X,), {})
+
+
+def test_a_container_too_large_to_be_watched_warns() -> None:
+    numbers = [0.5] * 20_000
+    with pytest.warns(TraceWarning, match="numbers has too many entries"):
+        traced = trace_function(lambda x: x * numbers[7], (X,), {})
+    assert [watched.text for watched in traced.watched] == ["numbers"]
 
 
 def test_the_search_survives_cycles_and_odd_objects() -> None:
