@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from ...ir.errors import DTypeError, TraceError, TraceWarning, UnsupportedError
+from ...ir.location import user_location
 from ...ir.types import DTYPE_NAMES, type_of
 from .array import TracedArray
 from .graph_trace import GraphTrace
@@ -247,7 +248,12 @@ def _refusal(array: Array, path: str) -> DTypeError | None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, TraceWarning, stacklevel=2)
+    """Warn at the user's line from which the function was traced."""
+    loc = user_location()
+    if loc is None:
+        warnings.warn(message, TraceWarning, stacklevel=2)
+    else:
+        warnings.warn_explicit(message, TraceWarning, loc.file, loc.line)
 
 
 def _equal_bits(x: Array, y: Array) -> bool:

@@ -405,8 +405,9 @@ def test_a_number_bound_to_a_traced_value_is_refused_and_restored() -> None:
     ids=["global", "generator"],
 )
 def test_random_numbers_drawn_while_tracing_warn(draw: Any) -> None:
-    with pytest.warns(TraceWarning, match="constants of the compiled function"):
+    with pytest.warns(TraceWarning, match="constants of the compiled function") as caught:
         trace_function(lambda x: x + draw(), (X,), {})
+    assert caught[0].filename == __file__
 
 
 # -- watched ---------------------------------------------------------------------------------------
@@ -448,6 +449,22 @@ def test_attributes_and_container_entries_are_noticed() -> None:
     assert traced.is_current()
     model.layers.append(np.zeros(3))
     assert not traced.is_current()
+
+
+def test_a_traced_value_kept_by_the_function_is_an_error_when_it_is_used() -> None:
+    history: list[Any] = []
+    model = Model()
+
+    def f(x: Any) -> Any:
+        model.cache = x * 2  # type: ignore[attr-defined]
+        history.append(x.sum())
+        return model.cache + 1  # type: ignore[attr-defined]
+
+    traced = trace_function(f, (X,), {})
+    np.testing.assert_array_equal(call(traced, X), 2 * X + 1)
+    for kept in (history[0], model.cache):  # type: ignore[attr-defined]
+        with pytest.raises(TraceError, match="lives only while"):
+            kept + 1
 
 
 def test_bookkeeping_while_tracing_does_not_count() -> None:
