@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import tapeless as tl
 
 POINTS: list[tuple[Callable[..., Any], tuple[float, ...]]] = [

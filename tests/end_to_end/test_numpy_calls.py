@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import tapeless as tl
 
 from ..compiler.trace.comparing import same
