@@ -7,7 +7,7 @@ only aligned values; lowering reads the loops off the alignment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..ir.graph import Graph, Node, Value
@@ -120,9 +120,9 @@ def after_reduction(node: Node, operand: Alignment) -> Alignment:
     return tuple(along for axis, along in enumerate(operand) if axis not in axes)
 
 
-def _known_result(node: Node, space: Space) -> Alignment | None:
-    """The alignment of a node's result from its operands, where that is possible."""
-    known = [space.alignment.get(value) for value in node.inputs]
+def _known_result(node: Node, space: Space, linked: Container[Value]) -> Alignment | None:
+    """The alignment of a node's result from its `linked` operands, where that is possible."""
+    known = [space.alignment.get(value) if value in linked else None for value in node.inputs]
     if node.op.family is Family.ELEMENTWISE:
         return next((alignment for alignment in known if alignment is not None), None)
     if not known or known[0] is None:
@@ -167,31 +167,33 @@ def is_consistent(body: Graph, space: Space) -> bool:
 def derive(body: Graph) -> Space:
     """The space of a fused body: from its first reduction, else from its first output.
 
-    Alignments are propagated along the nodes, forwards and backwards, until nothing is new.
+    What the body computes is tied together by its operations: alignments are propagated along the
+    nodes, forwards and backwards, until nothing is new; what nothing ties to the root lines up by
+    its shape, as when it was admitted. Operands from outside follow from their readers and tie
+    nothing, because one of them may be read along several axes.
     """
     reductions = [node for node in body.nodes if node.op.family is Family.REDUCTION]
-    if reductions:
-        root = reductions[0].inputs[0]
-        reduced = frozenset(reduced_axes(reductions[0]))
-    else:
-        root, reduced = body.outputs[0], frozenset()
-    space = Space(root.type.shape, reduced, {root: identity(root.type.shape)})
-    operands = [node.inputs[0] for node in reductions]
-    # What nothing ties to the root lines up by its shape, as when it was admitted: first what is
-    # reduced though not computed here, which may be read along other axes besides.
+    root = reductions[0].inputs[0] if reductions else body.outputs[0]
+    reduced = frozenset(reduced_axes(reductions[0])) if reductions else frozenset()
+    space = Space(root.type.shape, reduced)
     computed = _computed(body)
-    for value in operands:
-        if value not in computed and value.type.shape == space.extents:
-            space.alignment[value] = identity(space.extents)
-    _propagate(body, space)
-    for value in (*operands, *body.outputs):
-        if value in space.alignment:
-            continue
-        if value.type.shape == space.extents:
-            space.alignment[value] = identity(space.extents)
-        elif reduced and value.type.shape == space.outer_extents:
-            space.alignment[value] = space.outer
-        _propagate(body, space)
+    if root in computed or root in body.outputs:
+        space.alignment[root] = identity(space.extents)
+    _propagate(body, space, computed, computed)
+    for node in body.nodes:
+        for value in node.outputs:
+            if value in space.alignment or not (value in computed or value in body.outputs):
+                continue
+            alignment = _by_shape(node, space)
+            if alignment is not None:
+                space.alignment[value] = alignment
+                _propagate(body, space, computed, computed)
+    outside = {v for node in body.nodes for v in (*node.inputs, *node.outputs)} - computed
+    for node in reductions:
+        alignment = _in_order(node.inputs[0], range(len(space.extents)), space)
+        if node.inputs[0] in outside and alignment is not None:
+            space.alignment.setdefault(node.inputs[0], alignment)
+    _propagate(body, space, outside, ())
     return space
 
 
@@ -205,17 +207,39 @@ def _computed(body: Graph) -> set[Value]:
     return found
 
 
-def _propagate(body: Graph, space: Space) -> None:
-    """Align what follows from the values that are aligned."""
+def _by_shape(node: Node, space: Space) -> Alignment | None:
+    """The alignment of the result of a node that nothing ties to the rest."""
+    if node.op.family is Family.REDUCTION:
+        operand = _in_order(node.inputs[0], range(len(space.extents)), space)
+        return None if operand is None else after_reduction(node, operand)
+    everywhere = _in_order(node.output, range(len(space.extents)), space)
+    return _in_order(node.output, space.outer, space) if everywhere is None else everywhere
+
+
+def _in_order(value: Value, axes: Iterable[int], space: Space) -> Alignment | None:
+    """`value` along `axes` of the space one after another; unit axes count for nothing."""
+    wide = [axis for axis in axes if space.extents[axis] != 1]
+    if [space.extents[axis] for axis in wide] != [n for n in value.type.shape if n != 1]:
+        return None
+    along = iter(wide)
+    return tuple(next(along) if extent != 1 else None for extent in value.type.shape)
+
+
+def _propagate(
+    body: Graph, space: Space, wanted: Container[Value], linked: Container[Value]
+) -> None:
+    """Align those of the `wanted` values that follow from their neighbours: results from their
+    `linked` operands, operands from any result."""
     count = 0
     while count != len(space.alignment):
         count = len(space.alignment)
         for node in body.nodes:
-            result = _known_result(node, space)
-            if result is not None:
+            result = _known_result(node, space, linked)
+            if result is not None and node.output in wanted:
                 space.alignment.setdefault(node.output, result)
         for node in reversed(body.nodes):
             found = space.alignment.get(node.output)
             if found is not None:
                 for value, alignment in _known_operands(node, found):
-                    space.alignment.setdefault(value, alignment)
+                    if value in wanted:
+                        space.alignment.setdefault(value, alignment)

@@ -99,7 +99,7 @@ def _expanded(builder: GraphBuilder, node: Node, operands: list[Value]) -> Value
 
     product = emit(elementwise.mul, [spread(operands[0], loops.x), spread(operands[1], loops.y)])
     summed = tuple(axis for axis, loop in enumerate(space) if loop >= loops.results)
-    total = emit(reduction.sum_, [product], axes=summed)
+    total = emit(reduction.sum_, [product], axes=summed) if summed else product
     kept = [loop for loop in space if loop < loops.results]
     if kept != sorted(kept):
         order = tuple(kept.index(loop) for loop in range(loops.results))
