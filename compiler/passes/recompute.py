@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ...ir.graph import BACKWARD, FORWARD, Graph, Node, Value
 from ...ir.ops import Family
 from .dead_nodes import eliminate_dead_nodes
+from .rewriting import redirected
 from .vertex_cut import minimum_vertex_cut
 
 MAX_COST = 16
@@ -151,103 +152,107 @@ def _reluctance(value: Value, line: _Boundary, read: Collection[Value]) -> int:
     return (value not in read) + (value in line.movable)
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What is decided: `available` values are kept or free; `forward` are the movable values that
+    run in the forward phase, because they are kept or read there."""
+
+    line: _Boundary
+    available: set[Value]
+    forward: set[Value]
+
+    def stays_late(self, value: Value) -> bool:
+        """Movable, but made in the backward phase."""
+        return value in self.line.movable and value not in self.forward
+
+
+def _choose(graph: Graph) -> _Choice:
+    line = _boundary(graph)
+    available = _kept(graph, line) | line.free
+    forward = line.movable & available
+    for node in reversed(graph.nodes):
+        (first, *_) = node.outputs
+        if first in forward or (first in line.early and first not in line.movable):
+            forward.update(value for value in node.inputs if value in line.movable)
+    return _Choice(line, available, forward)
+
+
 class _Rebuild:
     """Copies the graph; late nodes read kept values, or new copies of what is computed again."""
 
-    def __init__(self, graph: Graph, line: _Boundary, kept: set[Value]) -> None:
-        self.graph, self.line = graph, line
-        self.available = kept | line.free
+    def __init__(self, graph: Graph, choice: _Choice) -> None:
+        self.graph, self.choice = graph, choice
         self.producers: Mapping[Value, Node] = graph.producers()
-        self.forward = self._needed_in_forward()
-        self.remade: dict[Value, Value] = {}
+        self.copies: dict[Value, Value] = {}
         self.nodes: list[Node] = []
-
-    def _needed_in_forward(self) -> set[Value]:
-        """The movable values that are kept or read in the forward phase, and their ancestors."""
-        movable = self.line.movable
-        needed = movable & self.available
-        for node in reversed(self.graph.nodes):
-            (first, *_) = node.outputs
-            if first in needed or (first in self.line.early and first not in movable):
-                needed.update(value for value in node.inputs if value in movable)
-        return needed
 
     def run(self) -> Graph:
         for node in self.graph.nodes:
-            if self._is_late(node):
-                inputs = tuple(self._fetch(value) for value in node.inputs)
-                self.nodes.append(_changed(node, inputs, node.phase))
-            else:
-                phase = FORWARD if node.outputs[0] in self.forward else node.phase
-                self.nodes.append(_changed(node, node.inputs, phase))
+            (first, *_) = node.outputs
+            if first not in self.choice.line.early or self.choice.stays_late(first):
+                for value in node.inputs:
+                    self._make_available(value)
+                node = redirected(node, self.copies)
+            self.nodes.append(node)
         return Graph(self.graph.name, self.graph.inputs, tuple(self.nodes), self.graph.outputs)
 
-    def _is_late(self, node: Node) -> bool:
-        """Backward nodes stay where they are unless their result is kept."""
-        (first, *_) = node.outputs
-        movable = first in self.line.movable and first not in self.forward
-        return movable or first not in self.line.early
-
-    def _fetch(self, root: Value) -> Value:
-        """What a late node reads for `root`; emits the nodes that compute it again."""
+    def _make_available(self, root: Value) -> None:
+        """Emit the nodes that compute `root` again, unless a late node can read it as it is."""
         pending = [root]
         while pending:
             value = pending[-1]
-            operands = [] if self._is_at_hand(value) else list(self.producers[value].inputs)
-            missing = [v for v in operands if not self._is_at_hand(v)]
+            operands = () if self._is_at_hand(value) else self.producers[value].inputs
+            missing = [operand for operand in operands if not self._is_at_hand(operand)]
             if missing:
                 pending += missing
                 continue
             pending.pop()
             if not self._is_at_hand(value):
-                self._remake(value)
-        return self.remade.get(root, root)
+                self._copy(value)
 
     def _is_at_hand(self, value: Value) -> bool:
-        kept_or_late = value in self.available or value not in self.line.early
-        stays_late = value in self.line.movable and value not in self.forward
-        return kept_or_late or stays_late or value in self.remade
+        made_late = value not in self.choice.line.early or self.choice.stays_late(value)
+        return made_late or value in self.choice.available or value in self.copies
 
-    def _remake(self, value: Value) -> None:
-        assert value in self.line.cost
-        node = self.producers[value]
+    def _copy(self, value: Value) -> None:
+        assert value in self.choice.line.cost
+        node = redirected(self.producers[value], self.copies)
         copy = Value(value.type, value.name)
-        inputs = tuple(self.remade.get(v, v) for v in node.inputs)
-        self.nodes.append(Node(node.op, inputs, (copy,), node.attrs, node.loc, BACKWARD))
-        self.remade[value] = copy
-
-
-def _changed(node: Node, inputs: tuple[Value, ...], phase: str) -> Node:
-    if inputs == node.inputs and phase == node.phase:
-        return node
-    return Node(node.op, inputs, node.outputs, node.attrs, node.loc, phase)
+        self.nodes.append(Node(node.op, node.inputs, (copy,), node.attrs, node.loc, BACKWARD))
+        self.copies[value] = copy
 
 
 def save_or_recompute(graph: Graph) -> Graph:
     """Requires: a flat graph; no sharing of subexpressions afterwards, which would undo it.
-    Ensures: the backward phase holds the fewest bytes of forward values; `remade` tells which
-    nodes compute values again, and every other elementwise function of forward values is forward.
+    Ensures: the backward phase needs the fewest bytes of forward values, if what `remade` names is
+    computed inside the kernels that read it and all else as soon as it can be.
     """
     if all(node.phase == FORWARD for node in graph.nodes):
         return graph
     live = eliminate_dead_nodes(graph)
-    line = _boundary(live)
-    result = eliminate_dead_nodes(_Rebuild(live, line, _kept(live, line)).run())
+    result = eliminate_dead_nodes(_Rebuild(live, _choose(live)).run())
     return graph if result.nodes == graph.nodes else result
 
 
 def remade(graph: Graph) -> set[Value]:
-    """The values that backward nodes compute again, or for themselves, from forward values.
+    """The cheap values that the backward phase is to compute by itself from forward values.
 
-    They are meant to be computed inside every kernel that reads them, not to be stored.
+    They belong inside every kernel that reads them; storing them, above all in the forward phase,
+    is what `save_or_recompute` decided against.
     """
-    line = _boundary(graph)
-    return line.movable - line.in_memory
+    if all(node.phase == FORWARD for node in graph.nodes):
+        return set()
+    choice = _choose(graph)
+    return choice.line.movable - choice.forward - choice.line.in_memory
 
 
-def held_bytes(graph: Graph) -> int:
-    """Bytes of forward values, inputs and outputs aside, that the backward phase reads."""
-    line = _boundary(graph)
+def held_bytes(graph: Graph, backward: Collection[Value] | None = None) -> int:
+    """Bytes that are kept for the backward phase: what it reads of the forward phase, inputs and
+    outputs aside. `backward` are the cheap values that it makes by itself (if not given, those
+    that are best made by it)."""
+    choice = _choose(graph)
+    line = choice.line
+    late = line.movable - choice.forward if backward is None else backward
     line.free = {*graph.inputs, *graph.outputs} | line.made
-    read = _read_by(graph, line, line.movable).keys() - line.movable
+    read = _read_by(graph, line, late).keys() - late
     return sum(value.type.nbytes for value in read)
