@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -142,7 +142,9 @@ def compile_graph(
     stages = {"traced": graph_stage("traced", graph)}
     if check:
         verify(graph)
-    passes = (EXPANSION, *simplification, *FUSION)
+    *fusion, ordering = FUSION
+    in_place = Pass(ordering.stage, partial(schedule, updates=updates or {}), ordering.reason)
+    passes = (EXPANSION, *simplification, *fusion, in_place)
     fused = run_passes(graph, passes, stages, check)
     plan = plan_memory(fused, updates or {}, reads_only_at_index)
     kernels = lower_kernels(fused, machine)
