@@ -113,9 +113,9 @@ def traffic(graph: Graph) -> int:
 
 
 def _heading(lowered: Lowered, stage: str) -> str:
-    position = {BEFORE: "before fusion", AFTER: "after fusion"}
-    place = f"{position[stage]} " if stage in position else ""
-    return f"{place}(stage {stage}): {_summary(lowered, stage)}"
+    place = {BEFORE: "before fusion", AFTER: "after fusion"}.get(stage)
+    title = f"{place} (stage {stage})" if place else f"stage {stage}"
+    return f"{title}: {_summary(lowered, stage)}"
 
 
 def _stage_list(lowered: Lowered) -> str:

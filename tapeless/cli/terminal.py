@@ -49,10 +49,10 @@ def paint_difference(text: str) -> str:
 
 
 def write_result(text: str, output: str | None) -> None:
-    """Write to the file `output`, or to standard output when it is None."""
+    """Write to the file `output`, or to standard output when it is None or `-`."""
     if not text.endswith("\n"):
         text += "\n"
-    if output is None:
+    if output in (None, "-"):
         sys.stdout.write(text)
         return
     try:
