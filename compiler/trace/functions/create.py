@@ -114,6 +114,23 @@ def linspace(
     return (fresh(points), step) if retstep else fresh(points)
 
 
+def logspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    """`np.logspace`: powers of one base with evenly spaced exponents."""
+    if lift(base).ndim:
+        raise UnsupportedError("np.logspace takes one base", given=f"shape {lift(base).shape}")
+    exponents = linspace(start, stop, num, endpoint, axis=axis)
+    powers: Any = np.power(base, exponents)
+    return powers if dtype is None else convert(powers, dtype)
+
+
 def meshgrid(
     *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy"
 ) -> tuple[TracedArray, ...]:
@@ -166,6 +183,7 @@ TABLE: Table = {
     np.copy: copy,
     np.astype: astype,
     np.linspace: linspace,
+    np.logspace: logspace,
     np.meshgrid: meshgrid,
     np.copyto: copyto,
     np.vander: vander,

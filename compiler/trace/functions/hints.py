@@ -21,7 +21,6 @@ HINTS: dict[str, str] = {
             "np.nanmedian",
             "np.nanpercentile",
             "np.nanquantile",
-            "np.searchsorted",
             "np.digitize",
         ),
         _SORTED,
@@ -67,12 +66,21 @@ HINTS: dict[str, str] = {
         ("np.fft.fft", "np.fft.ifft", "np.fft.rfft", "np.fft.irfft", "np.fft.fft2", "np.fft.ifft2"),
         _SPECTRUM,
     ),
+    **dict.fromkeys(
+        ("np.ravel_multi_index", "np.unravel_index"),
+        "compute positions with %, // and *; out-of-range ones would have to raise",
+    ),
+    **dict.fromkeys(
+        ("np.nanargmax", "np.nanargmin"),
+        "np.argmax(np.where(np.isnan(x), -np.inf, x)); a row of NaNs would have to raise",
+    ),
+    **dict.fromkeys(
+        ("np.polyfit", "np.roots", "np.poly"), "fit outside; np.polyval and np.vander are supported"
+    ),
     "np.apply_along_axis": "write the function with an axis argument, or use tl.vmap",
     "np.apply_over_axes": "call the function once per axis",
     "np.piecewise": "np.select([condition, ...], [value, ...])",
     "np.place": "x[mask] = value, or np.where(mask, value, x)",
-    "np.insert": "np.concatenate of the parts before and after",
-    "np.interp": "find the interval outside, then interpolate with x[i] and x[i + 1]",
     "np.histogram": "np.add.at(counts, bins, 1) with bins computed by np.floor",
     "np.bincount": "np.add.at(counts, x, 1) on zeros of a known length",
     "np.angle": "complex numbers are not supported; np.arctan2(y, x) gives an angle",
@@ -82,7 +90,6 @@ HINTS: dict[str, str] = {
     "np.array2string": "print after the call: values are known only when the program runs",
     "np.array_repr": "print after the call: values are known only when the program runs",
     "np.array_str": "print after the call: values are known only when the program runs",
-    "np.resize": "np.tile and a slice",
     "np.shares_memory": "np.may_share_memory",
 }
 """Hints by the name that users write."""

@@ -13,7 +13,7 @@ from ..array import Kind, TracedArray
 from ..lift import convert, emit, lift
 from ..promotion import check_cast, result_type
 from ..reductions import into, normalized_axis
-from ..views import as_array, fresh, rearranged, reshaped
+from ..views import as_array, by_numpy, fresh, rearranged, reshaped
 from .understood import Handler, Table
 
 
@@ -187,6 +187,33 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> TracedArray:
     return np.take(x, np.delete(np.arange(x.shape[along]), obj), along)  # type: ignore
 
 
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """`np.insert` at positions that are known while tracing."""
+    x = reshaped(arr, -1) if axis is None else as_array(arr)
+    along = normalized_axis(0 if axis is None else axis, x.ndim)
+    if isinstance(obj, TracedArray):
+        raise UnsupportedError("np.insert needs positions known while tracing", given="traced ones")
+    new = convert(lift(values), x.dtype)
+    if np.ndim(obj) == 0 and not isinstance(obj, slice) and new.ndim == x.ndim:
+        count = new.shape[along]
+    else:
+        count = np.arange(x.shape[along])[obj].size if isinstance(obj, slice) else np.size(obj)
+        if np.ndim(obj) == 0 and not isinstance(obj, slice) and new.ndim:
+            new = rearranged(new, lambda source: np.expand_dims(source, along))
+    shape = (*x.shape[:along], count, *x.shape[along + 1 :])
+    extent = x.shape[along]
+    added = np.arange(extent, extent + count)
+    order = by_numpy(np.insert, np.arange(extent), obj, added if count != 1 else added[0])
+    both = np.concatenate([x, np.broadcast_to(new, shape)], axis=along)
+    return np.take(both, order, along)
+
+
+def resize(a: Any, new_shape: Any) -> Any:
+    """`np.resize`: the elements again and again until the shape is full."""
+    flat = reshaped(fresh(as_array(a)), -1)
+    return flat[np.resize(np.arange(flat.size), new_shape)]
+
+
 TABLE: Table = {
     np.concatenate: concatenate,
     np.stack: stack,
@@ -198,5 +225,7 @@ TABLE: Table = {
     np.block: block,
     np.pad: pad,
     np.delete: delete,
+    np.insert: insert,
+    np.resize: resize,
 }
 """Joining functions."""

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ....ir.errors import UnsupportedError
 from ..array import TracedArray
 from ..lift import lift
 from ..promotion import operand_type
-from ..views import as_array, by_numpy
+from ..views import as_array, by_numpy, reshaped
 from .understood import Handler, Table
 
 
@@ -87,12 +88,37 @@ def shares_memory(a: Any, b: Any, max_work: Any = None) -> bool:
     return lift(a).base is lift(b).base
 
 
+def min_scalar_type(a: Any) -> Any:
+    """`np.min_scalar_type` of an array; that of a number depends on its value."""
+    array = lift(a)
+    if not array.shape:
+        raise UnsupportedError("np.min_scalar_type needs a known number", given="a traced one")
+    return array.dtype
+
+
+def ix_(*args: Any) -> tuple[Any, ...]:
+    """`np.ix_`: index arrays for the outer product of positions."""
+    arrays = [as_array(x) for x in args]
+    if any(x.ndim != 1 or x.dtype.kind not in "iu" for x in arrays):
+        raise UnsupportedError(
+            "np.ix_ takes vectors of integers", given=", ".join(str(x.type) for x in arrays)
+        )
+    rank = len(arrays)
+    return tuple(
+        reshaped(x, (1,) * axis + (x.size,) + (1,) * (rank - axis - 1))
+        for axis, x in enumerate(arrays)
+    )
+
+
 TABLE: Table = {
     np.shape: shape,
     np.ndim: ndim,
     np.size: size,
     np.result_type: result_type,
     np.can_cast: can_cast,
+    np.min_scalar_type: min_scalar_type,
+    np.ix_: ix_,
+    np.real_if_close: lambda a, tol=100: as_array(a),
     np.common_type: common_type,
     np.may_share_memory: shares_memory,
     np.iscomplexobj: _always(False),

@@ -12,7 +12,7 @@ from ....ir.errors import ShapeError
 from ....ir.types import BOOL, FLOAT64, INT64
 from ..array import Kind, TracedArray, with_kind
 from ..lift import broadcast_to, convert, emit, lift
-from ..reductions import Axis, finish, fold, into, normalized_axes, normalized_axis
+from ..reductions import FOLDS, Axis, finish, fold, into, normalized_axes, normalized_axis
 from ..ufunc_methods import accumulate
 from ..views import as_array, reshaped
 from .understood import Handler, Table
@@ -178,6 +178,38 @@ def _running(ufunc: np.ufunc) -> Handler:
     return handler
 
 
+def _cumulative(ufunc: np.ufunc) -> Handler:
+    def handler(
+        x: Any,
+        /,
+        *,
+        axis: int | None = None,
+        dtype: Any = None,
+        out: Any = None,
+        include_initial: bool = False,
+    ) -> Any:
+        array = as_array(x)
+        if axis is None and array.ndim != 1:
+            raise ShapeError("a running fold of several axes needs axis=", given=f"{array.shape}")
+        along = normalized_axis(0 if axis is None else axis, array.ndim)
+        running: Any = accumulate(ufunc, array, along, dtype)
+        if include_initial:
+            start = running[(slice(None),) * along + (slice(0, 1),)]
+            running = np.concatenate([np.full_like(start, FOLDS[ufunc].identity), running], along)
+        return running if out is None else into(out, running)
+
+    return handler
+
+
+def _running_over_numbers(function: Handler, neutral: float) -> Handler:
+    def handler(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
+        x = as_array(a)
+        kept = np.where(np.isnan(x), neutral, x) if x.dtype.kind == "f" else x
+        return function(kept, axis, dtype, out)
+
+    return handler
+
+
 def _ignoring_nan(function: Callable[..., Any], neutral: float) -> Handler:
     """A fold that takes NaNs for elements without effect; all NaN gives NaN for extremes."""
 
@@ -244,6 +276,7 @@ def _over_numbers(function: Handler) -> Handler:
     return handler
 
 
+_cumsum, _cumprod = _running(np.add), _running(np.multiply)
 _sum, _prod = _arithmetic(np.add), _arithmetic(np.multiply)
 _max, _min = _extreme(np.maximum), _extreme(np.minimum)
 
@@ -263,8 +296,12 @@ TABLE: Table = {
     np.std: std,
     np.ptp: ptp,
     np.count_nonzero: count_nonzero,
-    np.cumsum: _running(np.add),
-    np.cumprod: _running(np.multiply),
+    np.cumsum: _cumsum,
+    np.cumprod: _cumprod,
+    np.cumulative_sum: _cumulative(np.add),
+    np.cumulative_prod: _cumulative(np.multiply),
+    np.nancumsum: _running_over_numbers(_cumsum, 0),
+    np.nancumprod: _running_over_numbers(_cumprod, 1),
     np.nansum: _nan_arithmetic(_sum, 0),
     np.nanprod: _nan_arithmetic(_prod, 1),
     np.nanmax: _ignoring_nan(np.max, -np.inf),

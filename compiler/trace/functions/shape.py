@@ -14,7 +14,7 @@ from ..array import Concrete, Handle, TracedArray
 from ..context import require_trace
 from ..contraction import broadcast_shapes
 from ..lift import emit, lift
-from ..reductions import normalized_axis
+from ..reductions import normalized_axes, normalized_axis
 from ..strided import stand_in
 from ..views import as_array, by_numpy, fresh, iota, rearranged, reshaped, spread
 from .understood import Handler, Table
@@ -228,6 +228,18 @@ _SEVERAL_VIEWS = (
     np.unstack,
 )
 
+
+def _shifted(amount: Callable[[int], int]) -> Handler:
+    """`roll` of every axis by `amount` of its extent."""
+
+    def handler(x: Any, axes: Any = None) -> Any:
+        array = as_array(x)
+        along = normalized_axes(axes, array.ndim)
+        return roll(array, tuple(amount(array.shape[axis]) for axis in along), along)
+
+    return handler
+
+
 TABLE: Table = {
     **{function: _view(function) for function in _ONE_VIEW},
     **{function: _views(function) for function in _SEVERAL_VIEWS},
@@ -242,5 +254,7 @@ TABLE: Table = {
     np.tile: tile,
     np.repeat: repeat,
     np.roll: roll,
+    np.fft.fftshift: _shifted(lambda extent: extent // 2),
+    np.fft.ifftshift: _shifted(lambda extent: -(extent // 2)),
 }
 """Rearranging functions."""
