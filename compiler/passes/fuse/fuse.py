@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ....ir.graph import Graph, GraphBuilder, Node, Value
 from ....ir.ops import Family, structure
 from ...space import Alignment, is_unit_reshape
+from ..recompute import remade
 from .admission import (
     Refusal,
     admit,
@@ -33,6 +34,7 @@ class Fuser:
         self.readers: dict[Value, list[Group]] = {}
         self.position = {node: number for number, node in enumerate(graph.nodes)}
         self.kept = self._materialized()
+        self.remade = remade(graph)
 
     def _materialized(self) -> set[Value]:
         """Values of inline nodes that someone needs in memory: not every reader is a kernel."""
@@ -63,7 +65,13 @@ class Fuser:
         bases = sorted(self.bases(node), key=self._age)
         needed = {g.number: g for v in bases if (g := self.groups.of.get(v)) is not None}
         candidates = [needed[number] for number in sorted(needed, reverse=True)]
-        homes = self._homes(node, candidates, self._siblings(bases, needed), needed.values())
+        siblings = self._siblings(bases, needed)
+        if node.outputs[0] in self.remade:
+            # Not into the kernel that made its operands, where it would have to be stored, but
+            # apart: it is merged into the kernel that reads it.
+            siblings = []
+            candidates = [g for g in candidates if g.nodes[0].outputs[0] in self.remade]
+        homes = self._homes(node, candidates, siblings, needed.values())
         if homes:
             (group, alignment), *others = homes
             self._join(group, node, alignment, bases, needed.values())
