@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 
+from .. import compiler, ir, runtime
 from ..compiled import CompiledFunction
 from ..ir.errors import TapelessError
 from .failure import CommandError, one_line
@@ -43,7 +44,10 @@ class Loaded:
         return arguments
 
     def attempt(self, action: Callable[[], T], what: str = "") -> T:
-        """The result of running the user's code; its exceptions become a `CommandError`."""
+        """The result of running the user's code; its exceptions become a `CommandError`.
+
+        One that arises in the package, and is none of its errors, is a bug of ours: it stays.
+        """
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 return action()
@@ -55,6 +59,8 @@ class Loaded:
         except CommandError:
             raise
         except Exception as error:
+            if _is_our_bug(error):
+                raise
             message = f"{_where(error, self.file)}: {what}{type(error).__name__}: {error}"
             raise CommandError(one_line(message)) from None
 
@@ -134,6 +140,16 @@ def _import_file(file: str) -> ModuleType:
         message = f"{_where(error, file)}: {type(error).__name__}: {error}"
         raise CommandError(one_line(message)) from None
     return module
+
+
+_PACKAGE_FOLDERS = tuple(
+    os.path.dirname(str(package.__file__)) + os.sep for package in (compiler, ir, runtime)
+)
+
+
+def _is_our_bug(error: BaseException) -> bool:
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename.startswith(_PACKAGE_FOLDERS)
 
 
 def _where(error: BaseException, file: str) -> str:

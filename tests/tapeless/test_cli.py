@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from tapeless.compiler import pipeline
 from tapeless.ir.parser import parse_graph
 
 from tapeless.cli import main
@@ -326,6 +328,13 @@ def test_a_bug_in_the_users_function_is_one_line_too(tmp_path, capsys, command: 
         encoding="utf-8",
     )
     assert "bug.py:6: NameError: name 'nothing' is not defined" in fail(capsys, command, str(path))
+
+
+def test_a_bug_of_ours_is_not_passed_off_as_the_users(model, monkeypatch) -> None:
+    broken = replace(pipeline.EXPANSION, run=len)  # a graph has no length
+    monkeypatch.setattr(pipeline, "EXPANSION", broken)
+    with pytest.raises(TypeError, match="'Graph' has no len"):
+        main(["dump", model])
 
 
 def test_target_is_split_at_the_last_colon_before_a_name(tmp_path) -> None:
