@@ -18,7 +18,7 @@ from .array import Concrete, Handle, Kind, TracedArray
 from .index_keys import WHOLE, Plan, plan_key
 from .lift import broadcast_to, convert, emit, emit_handles, lift
 from .masks import Selection, assign_selected
-from .reductions import store
+from .reductions import as_target, store
 from .views import fresh, rearranged, reshaped
 
 
@@ -40,7 +40,7 @@ def getitem(x: TracedArray, key: Any) -> Any:
 
 def setitem(x: TracedArray, key: Any, value: Any) -> None:
     """`x[key] = value`, seen by all views of the storage; the last of equal positions wins."""
-    x = lift(x)
+    x = as_target(x)
     plan = plan_key(x, key)
     part = _basic(x, plan)
     if plan.mask is not None:
@@ -55,6 +55,7 @@ def setitem(x: TracedArray, key: Any, value: Any) -> None:
 
 def add_at(x: TracedArray, key: Any, value: Any) -> None:
     """`np.add.at(x, key, value)`: repeated positions accumulate."""
+    x = as_target(x)
     plan = plan_key(x, key)
     if plan.place is None:
         setitem(x, key, getitem(x, key) + value)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.errors import DTypeError, ShapeError, UnsupportedError
+from ...ir.errors import DTypeError, ShapeError, TraceError, UnsupportedError
 from ...ir.types import BOOL, DType, Shape
 from .array import Kind, TracedArray, with_kind
 from .lift import broadcast_to, convert, emit, lift
@@ -152,7 +152,7 @@ def finish(
 
 def into(out: Any, result: TracedArray, casting: str = "same_kind") -> TracedArray:
     """Write a result to `out`, as `out=` does; returns `out`."""
-    target = lift(out[0] if isinstance(out, tuple) else out)
+    target = as_target(out[0] if isinstance(out, tuple) else out)
     if target.shape != result.shape:
         raise ShapeError(
             "out= has the shape of the result",
@@ -165,10 +165,16 @@ def into(out: Any, result: TracedArray, casting: str = "same_kind") -> TracedArr
 
 def store(target: TracedArray, value: TracedArray) -> None:
     """Write `value`, of the target's shape, into `target` in its element type."""
+    as_target(target).write(convert(value, target.dtype).value)
+
+
+def as_target(x: Any) -> TracedArray:
+    """`x` as an array that can be updated in place; numbers cannot."""
+    target = lift(x)
     if target.kind is not Kind.ARRAY:
-        raise DTypeError(
+        raise TraceError(
             "what is updated in place is an array",
-            given=f"a {target.kind.value}",
+            given=f"a NumPy {target.kind.value}" if target.kind is Kind.SCALAR else "a number",
             hint="bind the name anew: x = x + y",
         )
-    target.write(convert(value, target.dtype).value)
+    return target

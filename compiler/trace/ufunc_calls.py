@@ -13,7 +13,7 @@ from .array import Kind, TracedArray, with_kind
 from .contraction import broadcast_shapes
 from .lift import broadcast_to, convert, emit, lift
 from .promotion import OperandType, loop_types, operand_type
-from .reductions import store
+from .reductions import as_target, store
 from .ufunc_methods import METHODS
 from .ufuncs import ALTERNATIVES, COMPARISONS, UFUNCS, Rule, shortcut
 from .views import rearranged
@@ -113,7 +113,7 @@ def _outputs(ufunc: np.ufunc, out: Any) -> tuple[TracedArray | None, ...]:
     if out is None:
         return (None,) * ufunc.nout
     outs = out if isinstance(out, tuple) else (out,)
-    return tuple(None if target is None else lift(target) for target in outs)
+    return tuple(None if target is None else as_target(target) for target in outs)
 
 
 def _signature(ufunc: np.ufunc, dtype: Any, signature: Any) -> tuple[DType | None, ...] | None:

@@ -11,6 +11,7 @@ from ....ir.types import FLOAT64, DType, Shape
 from ..array import TracedArray
 from ..lift import broadcast_to, convert, emit, lift
 from ..promotion import check_cast, result_type
+from ..reductions import as_target
 from ..views import as_array, fresh, reshaped
 from .understood import Handler, Table
 
@@ -62,15 +63,6 @@ def full_like(
 def copy(a: Any, order: str = "K", subok: bool = False) -> TracedArray:
     """`np.copy`."""
     return fresh(as_array(a), contiguous=True if order == "C" else None)
-
-
-def ascontiguousarray(a: Any, dtype: Any = None) -> TracedArray:
-    """`np.ascontiguousarray`: the array itself where it certainly is, else a copy."""
-    x = as_array(a)
-    if x.ndim and x.contiguous and dtype in (None, x.dtype):
-        return x
-    converted = convert(x, x.dtype if dtype is None else dtype)
-    return reshaped(fresh(converted, contiguous=True), x.shape or (1,))
 
 
 def astype(
@@ -154,7 +146,7 @@ def meshgrid(
 
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     """`np.copyto`: `dst[...] = src`, where a condition holds."""
-    target, source = lift(dst), lift(src)
+    target, source = as_target(dst), lift(src)
     if not source.kind.weak:
         check_cast(source.dtype, target.dtype, casting, "the source of np.copyto")
     if where is not True:

@@ -10,7 +10,7 @@ from ....ir.errors import ShapeError, UnsupportedError
 from ....ir.types import BOOL, INT64
 from ..array import Kind, TracedArray
 from ..lift import broadcast_to, convert, emit, lift
-from ..reductions import into, normalized_axis
+from ..reductions import as_target, into, normalized_axis
 from ..views import as_array, fresh, iota, reshaped
 from .understood import Table
 
@@ -70,7 +70,7 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
 
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> None:
     """`np.put_along_axis`: writes what `take_along_axis` would read."""
-    x, at = lift(arr), lift(indices)
+    x, at = as_target(arr), lift(indices)
     if axis is None:
         x, axis = reshaped(x, -1), 0
     axis = normalized_axis(axis, x.ndim)
@@ -90,7 +90,7 @@ def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -
 
 def putmask(a: Any, /, mask: Any, values: Any) -> None:
     """`np.putmask` with one value, or values of the array's own shape."""
-    x, new = lift(a), lift(values)
+    x, new = as_target(a), lift(values)
     if new.ndim and new.shape != x.shape:
         raise UnsupportedError(
             "np.putmask takes a number or values of the array's shape", given=f"{new.shape}"
@@ -102,7 +102,7 @@ def putmask(a: Any, /, mask: Any, values: Any) -> None:
 
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """`np.put`: writes at positions of the flattened array; one value, or one per position."""
-    x = lift(a)
+    x = as_target(a)
     at = as_array(_placed(ind, x.size, mode))
     value = as_array(v)
     if value.size not in (1, at.size):
@@ -123,7 +123,7 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
 
 def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     """`np.fill_diagonal` of an array whose axes are alike, or of a matrix."""
-    x = lift(a)
+    x = as_target(a)
     if wrap or (x.ndim > 2 and len(set(x.shape)) > 1):
         raise UnsupportedError(
             "np.fill_diagonal fills matrices, or arrays with equal axes, without wrapping",

@@ -318,6 +318,8 @@ ERRORS: list[tuple[str, Callable[[Any], Any], type[Exception], str]] = [
     ("mask vector", lambda x: x.__setitem__(x > 0, x[0, 0, 0]), UnsupportedError, r"\(5,\)"),
     ("two masks", lambda x: x[x[:, 0, 0, 0] > 0, x[0, :, 0, 0] > 0], UnsupportedError, "2 index"),
     ("shape", lambda x: x.__setitem__(0, np.ones((2, 3))), ShapeError, r"\(2, 3\)"),
+    ("scalar", lambda x: x[0, 0, 0, 0].__setitem__((), 1), TraceError, "in place is an array"),
+    ("sum", lambda x: np.copyto(x.sum(), 1), TraceError, "in place is an array"),
     ("read-only", lambda x: np.broadcast_to(x[0], (2, 3, 4, 5)).fill(0), TraceError, "read-only"),
 ]
 
