@@ -7,8 +7,9 @@ only aligned values; lowering reads the loops off the alignment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops import Family
@@ -190,7 +191,7 @@ def derive(body: Graph) -> Space:
                 _propagate(body, space, computed, computed)
     outside = {v for node in body.nodes for v in (*node.inputs, *node.outputs)} - computed
     for node in reductions:
-        alignment = _in_order(node.inputs[0], range(len(space.extents)), space)
+        alignment = _of_reduced(node, space)
         if node.inputs[0] in outside and alignment is not None:
             space.alignment.setdefault(node.inputs[0], alignment)
     _propagate(body, space, outside, ())
@@ -198,11 +199,12 @@ def derive(body: Graph) -> Space:
 
 
 def _computed(body: Graph) -> set[Value]:
-    """The values that arithmetic in the body makes, and the views of these."""
+    """The values that the body makes, by arithmetic or in memory, and the views of these."""
+    made = set(body.outputs)
     found: set[Value] = set()
     for node in body.nodes:
-        views = node.op.family in (Family.VIEW, Family.CREATION)
-        if not views or not found.isdisjoint(node.inputs):
+        shows = node.op.family in (Family.VIEW, Family.CREATION) and made.isdisjoint(node.outputs)
+        if not shows or not found.isdisjoint(node.inputs):
             found.update(node.outputs)
     return found
 
@@ -210,19 +212,35 @@ def _computed(body: Graph) -> set[Value]:
 def _by_shape(node: Node, space: Space) -> Alignment | None:
     """The alignment of the result of a node that nothing ties to the rest."""
     if node.op.family is Family.REDUCTION:
-        operand = _in_order(node.inputs[0], range(len(space.extents)), space)
+        operand = _of_reduced(node, space)
         return None if operand is None else after_reduction(node, operand)
-    everywhere = _in_order(node.output, range(len(space.extents)), space)
-    return _in_order(node.output, space.outer, space) if everywhere is None else everywhere
+    shape = node.output.type.shape
+    everywhere = next(_fitting(shape, range(len(space.extents)), space), None)
+    return next(_fitting(shape, space.outer, space), None) if everywhere is None else everywhere
 
 
-def _in_order(value: Value, axes: Iterable[int], space: Space) -> Alignment | None:
-    """`value` along `axes` of the space one after another; unit axes count for nothing."""
+def _of_reduced(node: Node, space: Space) -> Alignment | None:
+    """An alignment for the operand of a reduction that folds the space's reduced axes."""
+    shape = node.inputs[0].type.shape
+    reduced = {axis for axis in space.reduced if space.extents[axis] != 1}
+    for alignment in _fitting(shape, range(len(space.extents)), space):
+        if {alignment[axis] for axis in reduced_axes(node) if shape[axis] != 1} == reduced:
+            return alignment
+    return None
+
+
+def _fitting(shape: Shape, axes: Iterable[int], space: Space) -> Iterator[Alignment]:
+    """Every way to lay `shape` along `axes` of the space, in order first; unit axes count for
+    nothing. Another order fits what was admitted to a space whose axes were named in another one.
+    """
     wide = [axis for axis in axes if space.extents[axis] != 1]
-    if [space.extents[axis] for axis in wide] != [n for n in value.type.shape if n != 1]:
-        return None
-    along = iter(wide)
-    return tuple(next(along) if extent != 1 else None for extent in value.type.shape)
+    extents = [extent for extent in shape if extent != 1]
+    if sorted(extents) != sorted(space.extents[axis] for axis in wide):
+        return
+    for order in permutations(wide):
+        if [space.extents[axis] for axis in order] == extents:
+            along = iter(order)
+            yield tuple(next(along) if extent != 1 else None for extent in shape)
 
 
 def _propagate(
