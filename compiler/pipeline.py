@@ -59,6 +59,9 @@ SIMPLIFICATION: tuple[Pass, ...] = (
 )
 """From the flat graph to the optimized one, in order."""
 
+BEFORE_FUSION = "optimized"
+"""The stage that fusion is given."""
+
 FUSION: tuple[Pass, ...] = (
     Pass("fused", fuse_kernels, "one kernel per group: fewer passes over memory"),
     Pass("scheduled", schedule, "an order of kernels that keeps little memory alive"),

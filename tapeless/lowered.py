@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .compiler.pipeline import Compilation
+from .compiler.passes.fuse import Separation, explain_fusion
+from .compiler.pipeline import BEFORE_FUSION, Compilation
 from .ir.errors import ArgumentError
 from .ir.graph import Graph
 from .ir.program import Program
@@ -50,6 +51,13 @@ class Lowered:
                 f"stages with a graph are {', '.join(self.graph_stages)}", given=repr(stage)
             )
         return found
+
+    def explain(self) -> tuple[Separation, ...]:
+        """For every two kernels of which one reads the other's results, why they are two.
+
+        Each entry has the `producer`, the `consumer` and the `reason`, and prints as one line.
+        """
+        return explain_fusion(self.graph(BEFORE_FUSION))
 
     def cost(self) -> Cost:
         """What one call costs."""

@@ -2,10 +2,11 @@
 
 `groups.py` keeps the groups and the dependence between them, `admission.py` says whether a node
 may join a group, `fuse.py` walks the graph and builds the `fused` nodes, `overwrite.py` what
-those may overwrite.
+those may overwrite, `explain.py` why there are not fewer.
 """
 
+from .explain import Separation, explain_fusion
 from .fuse import fuse_kernels
 from .overwrite import reads_only_at_index
 
-__all__ = ["fuse_kernels", "reads_only_at_index"]
+__all__ = ["Separation", "explain_fusion", "fuse_kernels", "reads_only_at_index"]

@@ -22,7 +22,7 @@ from .groups import Group
 MAX_GROUP_NODES = 128
 """Longer chains are cut: code size, register pressure and the depth of lowering stay bounded."""
 
-_INLINE_OPS = frozenset(["broadcast", "transpose", "slice", "reverse", "iota"])
+_INLINE_OPS = frozenset(["broadcast", "transpose", "slice", "reverse", "windows", "iota"])
 _BODY_JOINS = frozenset(["pad", "concatenate", "update", "gather"])
 
 
@@ -44,7 +44,7 @@ def is_fusible(node: Node) -> bool:
 
 def reads_views(node: Node) -> bool:
     """Nodes whose kernels, though not fused with others, can read through inline views."""
-    return node.op.name in ("cumsum", "scatter", "scatter_add")
+    return node.op.name in ("cumsum", "unwindow", "scatter", "scatter_add")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ class Separation:
     reason: str
 
     def __str__(self) -> str:
-        return f"{_name(self.producer)} | {_name(self.consumer)}: {self.reason}"
+        return f"{_name(self.producer)} -> {_name(self.consumer)}: {self.reason}"
 
 
 def _name(node: Node) -> str:
