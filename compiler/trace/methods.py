@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...ir.errors import UnsupportedError
-from .array import TracedArray
+from .array import Kind, TracedArray
 from .functions import HINTS, apply_function
 from .lift import convert
 from .views import fresh, rearranged
@@ -49,7 +49,7 @@ def astype(
 
 def copy(self: TracedArray, order: str = "C") -> Any:
     """`x.copy()`: row-major, unlike `np.copy(x)`."""
-    return fresh(self, contiguous=True if order == "C" else None)
+    return fresh(self, self.kind, contiguous=True if order == "C" else None)
 
 
 def flatten(self: TracedArray, order: str = "C") -> Any:
@@ -88,7 +88,8 @@ def view(self: TracedArray, *args: Any, **kwargs: Any) -> TracedArray:
         raise UnsupportedError(
             "x.view() takes no arguments here", given=f"{args or kwargs}", hint="use x.astype(...)"
         )
-    return rearranged(self, lambda source: source[...])
+    shown = rearranged(self, lambda source: source[...])
+    return shown if self.kind is Kind.ARRAY else fresh(shown, self.kind)
 
 
 def _unsupported(name: str) -> Callable[..., Any]:

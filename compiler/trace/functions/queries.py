@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....ir.errors import UnsupportedError
-from ..array import TracedArray
+from ..array import TracedArray, with_kind
 from ..lift import lift
 from ..promotion import operand_type
 from ..views import as_array, by_numpy, reshaped
@@ -60,11 +60,12 @@ def _always(answer: bool) -> Handler:
 
 
 def _real(val: Any) -> TracedArray:
-    return as_array(val)
+    return lift(val)
 
 
-def _imag(val: Any) -> Any:
-    return np.zeros_like(as_array(val))
+def _imag(val: Any) -> TracedArray:
+    x = lift(val)
+    return with_kind(np.zeros_like(as_array(x)), x.kind)  # type: ignore[arg-type]
 
 
 def _everywhere(function: Callable[..., Any]) -> Handler:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ....ir.errors import UnsupportedError
-from ..array import Concrete, Handle, TracedArray
+from ..array import Concrete, Handle, Kind, TracedArray
 from ..context import require_trace
 from ..contraction import broadcast_shapes
 from ..lift import emit, lift
@@ -24,9 +24,22 @@ def _view(function: Callable[..., Any]) -> Handler:
     """The handler of a NumPy function that makes one view of its first argument."""
 
     def handler(array: Any, *args: Any, **kwargs: Any) -> TracedArray:
-        return rearranged(array, lambda source: function(source, *args, **kwargs))
+        def recipe(source: Concrete) -> Concrete:
+            return function(source, *args, **kwargs)  # type: ignore[no-any-return]
+
+        return _as_numpy_gives(array, rearranged(array, recipe), recipe)
 
     return _with_parameters_of(function, handler)
+
+
+def _as_numpy_gives(x: Any, result: TracedArray, function: Callable[[Any], Any]) -> TracedArray:
+    """A result without axes as the scalar or array that NumPy makes of such an `x`."""
+    array = lift(x)
+    if array.ndim or result.ndim:
+        return result
+    probes = {Kind.ARRAY: np.zeros(()), Kind.SCALAR: np.float64(0)}
+    given = by_numpy(function, probes.get(array.kind, 0.0))
+    return fresh(result, Kind.SCALAR) if isinstance(given, np.generic) else result
 
 
 def _views(function: Callable[..., Any]) -> Handler:
@@ -79,7 +92,8 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None
         result = _reordered(a, order, lambda array: reshaped(array, shape))
     if copy is False and result.lens is None:
         raise UnsupportedError("copy=False needs a reshape that is a view", given=f"{shape}")
-    return fresh(result) if copy else result
+    result = fresh(result) if copy else result
+    return _as_numpy_gives(a, result, lambda x: np.reshape(x, shape))
 
 
 def ravel(a: Any, order: str = "C") -> TracedArray:
@@ -89,7 +103,9 @@ def ravel(a: Any, order: str = "C") -> TracedArray:
 
 def squeeze(a: Any, axis: Any = None) -> TracedArray:
     """`np.squeeze`: a view without axes of extent one."""
-    return rearranged(a, lambda source: np.squeeze(source, axis))
+    return _as_numpy_gives(
+        a, rearranged(a, lambda source: np.squeeze(source, axis)), lambda x: np.squeeze(x, axis)
+    )
 
 
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> TracedArray:
