@@ -69,6 +69,7 @@ FLOPS: Mapping[Family, Callable[[Node], int]] = {
     Family.JOIN: _none,
     Family.REDUCTION: _per_operand,
     Family.CUMULATIVE: _per_result,
+    Family.OVERLAP: _per_operand,
     Family.CONTRACTION: _product,
     Family.INDEXING: _per_update,
     Family.CREATION: _none,

@@ -10,11 +10,11 @@
         return loss
 
 `compile` turns a plain NumPy function into native code; the transformations (`grad`, `vmap`, …) are
-functions of functions and work inside and outside of it. `optim` has optimizers, `errors` what is
-raised.
+functions of functions and work inside and outside of it. `nn` has layers and losses, `optim`
+optimizers, `errors` what is raised.
 """
 
-from . import errors, optim
+from . import errors, nn, optim
 from .batching import vmap
 from .checks import check_grads
 from .compiled import CompiledFunction, compile
@@ -41,6 +41,7 @@ __all__ = [
     "jacobian",
     "jacrev",
     "jvp",
+    "nn",
     "optim",
     "stop_gradient",
     "value_and_grad",

@@ -12,13 +12,14 @@ from tapeless.ir.types import is_float, type_of
 
 from .agreement import any_zero, exact
 from .op_record import Record, Sample
+from .op_records_convolution import CONVOLUTION
 from .op_records_elementwise import ELEMENTWISE
 from .op_records_indexing import INDEXING
 from .op_records_reduction import REDUCTION
 from .op_records_shaping import SHAPING
 
 RECORDS: dict[str, Record] = {
-    record.op: record for record in (*ELEMENTWISE, *SHAPING, *REDUCTION, *INDEXING)
+    record.op: record for record in (*ELEMENTWISE, *SHAPING, *CONVOLUTION, *REDUCTION, *INDEXING)
 }
 """The record of every op that NumPy can run by itself."""
 

@@ -194,6 +194,8 @@ BATCHING: dict[str, BatchingRule] = {
     "update": _BOUNDS,
     "pad": adjusting(low=_prepend(0), high=_prepend(0), interior=_prepend(0)),
     "concatenate": _ALONG_AXIS,
+    "windows": _ALONG_AXES,
+    "unwindow": _ALONG_AXES,
     "sum": _ALONG_AXES,
     "prod": _ALONG_AXES,
     "reduce_max": _ALONG_AXES,

@@ -161,6 +161,31 @@ def update_operand(
     return emit("update", g, full(new.type, 0), **bounds)
 
 
+def windows_operand(
+    g: TracedArray,
+    ans: TracedArray,
+    x: TracedArray,
+    axes: Sequence[int],
+    sizes: Sequence[int],
+    **steps: Sequence[int],
+) -> Result:
+    """Every element gathers the cotangents of the windows that it lies in."""
+    extents = tuple(x.shape[axis] for axis in axes)
+    return emit("unwindow", g, axes=tuple(axes), extents=extents, **steps)
+
+
+def unwindow_operand(
+    g: TracedArray,
+    ans: TracedArray,
+    y: TracedArray,
+    axes: Sequence[int],
+    extents: Sequence[int],
+    **steps: Sequence[int],
+) -> Result:
+    """Every window element counts once."""
+    return emit("windows", g, axes=tuple(axes), sizes=y.shape[g.ndim :], **steps)
+
+
 # -- reductions -----------------------------------------------------------------------------------
 
 

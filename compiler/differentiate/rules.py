@@ -104,6 +104,9 @@ VJP: dict[str, Row] = {
     "update":      (formulas.update_operand,
                     lambda g, ans, x, new, **bounds: emit("slice", g, **bounds)),
 
+    "windows":     (formulas.windows_operand,),
+    "unwindow":    (formulas.unwindow_operand,),
+
     # sums and products
     "sum":        (lambda g, ans, x, axes: formulas.spread(g, x.shape, axes),),
     "prod":       (formulas.prod_operand,),

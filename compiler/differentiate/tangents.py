@@ -83,6 +83,8 @@ JVP: dict[str, TangentRule] = {
     "pad": padded,
     "concatenate": linear(),
     "update": linear(),
+    "windows": linear(),
+    "unwindow": linear(),
     "sum": linear(),
     "cumsum": linear(),
     "prod": folding,

@@ -184,6 +184,15 @@ def _read_reverse(reader: BodyReader, node: Node, index: Index, guard: Var | Non
     return reader.read(node.inputs[0], source, guard)
 
 
+def _read_windows(reader: BodyReader, node: Node, index: Index, guard: Var | None) -> Var:
+    rank = node.inputs[0].type.rank
+    source = list(index[:rank])
+    columns = (node.attrs[name] for name in ("axes", "strides", "dilations"))
+    for axis, stride, dilation, inner in zip(*columns, index[rank:], strict=True):
+        source[axis] = source[axis] * stride + inner * dilation
+    return reader.read(node.inputs[0], tuple(source), guard)
+
+
 def _strided(
     reader: BodyReader, position: Position, low: int, step: int, count: int, extent: int
 ) -> tuple[Position, Var | None]:
@@ -325,6 +334,7 @@ _READERS: dict[str, Callable[[BodyReader, Node, Index, Var | None], Var]] = {
     "reshape": _read_reshape,
     "slice": _read_slice,
     "reverse": _read_reverse,
+    "windows": _read_windows,
     "pad": _read_pad,
     "update": _read_update,
     "concatenate": _read_concatenate,

@@ -4,7 +4,16 @@ Read this folder to learn what ops exist, their operands, attributes and type ru
 batching and lowering rules live with the code that uses them (`compiler/`), keyed by op name.
 """
 
-from . import contraction, creation, elementwise, indexing, reduction, shaping, structure
+from . import (
+    contraction,
+    convolution,
+    creation,
+    elementwise,
+    indexing,
+    reduction,
+    shaping,
+    structure,
+)
 from .registry import OPS, Family, Op
 
 __all__ = [
@@ -12,6 +21,7 @@ __all__ = [
     "Family",
     "Op",
     "contraction",
+    "convolution",
     "creation",
     "elementwise",
     "indexing",

@@ -25,6 +25,7 @@ class Family(enum.Enum):
     JOIN = "join"  # result elements come from one of several places: pad, concatenate, update
     REDUCTION = "reduction"  # folds axes away
     CUMULATIVE = "cumulative"  # running folds along an axis
+    OVERLAP = "overlap"  # adds up elements that lie over one another: unwindow
     CONTRACTION = "contraction"  # sums of products: dot
     INDEXING = "indexing"  # positions computed at run time: gather, scatter
     CREATION = "creation"  # no operands: constant, iota

@@ -42,9 +42,23 @@ def is_fusible(node: Node) -> bool:
     )
 
 
-def reads_views(node: Node) -> bool:
+def reads_views(node: Node, producers: Mapping[Value, Node]) -> bool:
     """Nodes whose kernels, though not fused with others, can read through inline views."""
+    if node.op.name == "dot":
+        return reads_windows(node, producers)
     return node.op.name in ("cumsum", "unwindow", "scatter", "scatter_add")
+
+
+def reads_windows(node: Node, producers: Mapping[Value, Node]) -> bool:
+    """Whether an operand of `node` shows windows: a product of it is a convolution."""
+    pending = list(node.inputs)
+    while pending:
+        producer = producers.get(pending.pop())
+        if producer is not None and is_inline(producer):
+            if producer.op.name == "windows":
+                return True
+            pending += producer.inputs
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +126,21 @@ def _admit_elementwise(node: Node, group: Group, producers: Mapping[Value, Node]
         return _unrelated_alignment(node, group.space)
     space = group.space
     if group.kind == "dot":
-        return alignment if alignment == identity(space.extents) else _AFTER_PRODUCT
+        return alignment if _follows_product(alignment, group, producers) else _AFTER_PRODUCT
     per_row = bool(space.reduced) and space.is_outer(alignment)
     return alignment if space.is_full(alignment) or per_row else _PARTIAL
+
+
+def _follows_product(alignment: Alignment, group: Group, producers: Mapping[Value, Node]) -> bool:
+    """Whether a product's kernel can store elements so aligned: in the order of the product, or in
+    another one if it is a convolution."""
+    order = identity(group.space.extents)
+    if alignment == order:
+        return True
+    permuted = sorted(axis for axis in alignment if axis is not None) == list(order)
+    return permuted and any(
+        node.op.name == "dot" and reads_windows(node, producers) for node in group.nodes
+    )
 
 
 def _unrelated_alignment(node: Node, space: Space) -> Verdict:
@@ -144,6 +170,17 @@ def _admit_reduction(node: Node, group: Group, producers: Mapping[Value, Node]) 
     return after_reduction(node, alignment)
 
 
+def _admit_view(node: Node, group: Group, producers: Mapping[Value, Node]) -> Verdict:
+    """A view that has to lie in memory: the kernel of what it shows can store it as it is."""
+    if group.kind == "dot" and node.op.name == "transpose":
+        alignment = aligned_operand(node.inputs[0], group, producers)
+        if alignment is not None and not isinstance(alignment, Refusal):
+            shown = through_view(node, alignment, group.space)
+            if shown is not None and _follows_product(shown, group, producers):
+                return shown
+    return _admit_join(node, group, producers)
+
+
 def _admit_join(node: Node, group: Group, producers: Mapping[Value, Node]) -> Verdict:
     """Joins read their operands at other indices: none may be computed in the group."""
     if group.kind == "dot":
@@ -160,7 +197,7 @@ _ADMISSION: dict[Family, Callable[[Node, Group, Mapping[Value, Node]], Verdict]]
     Family.REDUCTION: _admit_reduction,
     Family.JOIN: _admit_join,
     Family.INDEXING: _admit_join,
-    Family.VIEW: _admit_join,
+    Family.VIEW: _admit_view,
     Family.CREATION: _admit_join,
 }
 

@@ -41,7 +41,7 @@ class Fuser:
         wanted = set(self.graph.outputs)
         for node in reversed(self.graph.nodes):
             shows_memory = is_unit_reshape(node) and node.output in wanted
-            if not (is_fusible(node) or reads_views(node)) or shows_memory:
+            if not (is_fusible(node) or reads_views(node, self.producers)) or shows_memory:
                 wanted.update(node.inputs)
         return wanted
 

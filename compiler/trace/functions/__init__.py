@@ -23,6 +23,7 @@ from . import (
     select,
     shape,
     statistics,
+    windows,
 )
 from .hints import HINTS
 from .understood import Table, call, name_of
@@ -38,6 +39,7 @@ FUNCTIONS: Table = {
     **linalg.TABLE,
     **einsum.TABLE,
     **create.TABLE,
+    **windows.TABLE,
     **queries.TABLE,
 }
 """Every NumPy function that traced arrays understand."""

@@ -1,0 +1,69 @@
+"""What convolution and pooling share: windows of an image, and the arguments that describe them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from ..compiler.trace.array import TracedArray
+from ..compiler.trace.functions.windows import windows as traced_windows
+from ..compiler.trace.views import as_array as traced_array
+from ..ir.errors import ArgumentError, ShapeError
+from ..ir.ops import convolution
+
+Array = Any
+"""A NumPy array, or what stands for one while a function is traced."""
+
+
+def as_array(x: Any) -> Array:
+    """`x` as an array, traced or not."""
+    return traced_array(x) if isinstance(x, TracedArray) else np.asarray(x)
+
+
+def per_axis(value: Any, count: int, least: int, name: str) -> tuple[int, ...]:
+    """An int, or one int per axis, as a tuple; each at least `least`.
+
+    Raises `ArgumentError` for anything else.
+    """
+    try:
+        numbers = tuple(map(index, value)) if np.iterable(value) else (index(value),) * count
+    except TypeError:
+        numbers = ()
+    if len(numbers) != count or any(number < least for number in numbers):
+        kind = "one int" if count == 1 else f"an int or {count} of them"
+        raise ArgumentError(f"{name} is {kind}, {least} or more", given=repr(value))
+    return numbers
+
+
+def padded(x: Array, padding: Sequence[int], fill: Any) -> Array:
+    """`padding` elements of `fill` before and after each of the last axes."""
+    if not any(padding):
+        return x
+    widths = [(0, 0)] * (x.ndim - len(padding)) + [(count, count) for count in padding]
+    return np.pad(x, widths, constant_values=fill)
+
+
+def windows(
+    x: Array, sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int], name: str
+) -> Array:
+    """The windows along the last axes: (…, positions…, elements…).
+
+    Raises `ShapeError` if a window does not fit.
+    """
+    axes = tuple(range(x.ndim - len(sizes), x.ndim))
+    for axis, size, dilation in zip(axes, sizes, dilations, strict=True):
+        span = convolution.window_span(size, dilation)
+        if span > x.shape[axis]:
+            raise ShapeError(
+                f"{name}: the window, dilated, fits into the padded input",
+                given=f"{span} elements along an axis of {x.shape[axis]}",
+                hint="give it a larger padding",
+            )
+    if isinstance(x, TracedArray):
+        return traced_windows(x, axes, sizes, strides, dilations)
+    assert convolution.windows.reference is not None
+    attrs = {"axes": axes, "sizes": sizes, "strides": strides, "dilations": dilations}
+    return convolution.windows.reference(x, **attrs)
