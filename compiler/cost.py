@@ -99,8 +99,8 @@ def graph_cost(graph: Graph) -> Cost:
     return sum(map(node_cost, graph.nodes), Cost())
 
 
-def kernel_info(name: str, node: Node) -> KernelInfo:
-    """The entry of a `Program` for the kernel that runs `node`."""
+def kernel_info(name: str, node: Node, pieces: int = 1) -> KernelInfo:
+    """The entry of a `Program` for the kernel that runs `node` in so many pieces."""
     cost = node_cost(node)
     kind = node.attrs["kind"] if node.op.name == "fused" else node.op.name
-    return KernelInfo(name, kind, cost.flops, cost.bytes_read, cost.bytes_written)
+    return KernelInfo(name, kind, cost.flops, cost.bytes_read, cost.bytes_written, pieces)

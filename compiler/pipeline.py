@@ -24,6 +24,7 @@ from .differentiate.expand import expand
 from .lower import print_kernel
 from .passes.algebra import simplify_algebra
 from .passes.constants import fold_constants
+from .passes.convolutions import form_convolutions
 from .passes.dead_nodes import eliminate_dead_nodes
 from .passes.fuse import fuse_kernels, reads_only_at_index
 from .passes.memory import MemoryPlan, plan_memory
@@ -50,6 +51,9 @@ SIMPLIFICATION: tuple[Pass, ...] = (
     Pass("pruned", eliminate_dead_nodes, "unasked gradients and unused outputs cost nothing later"),
     Pass("folded", fold_constants, "what is known now need not be computed on every call"),
     Pass("simplified", simplify_algebra, "exact identities; also removes what rules left behind"),
+    Pass(
+        "convolved", form_convolutions, "gradients of images are gathered, not added up in memory"
+    ),
     Pass("viewed", simplify_views, "fewer, composed views fold into kernels and products"),
     Pass("shared", share_common_subexpressions, "backward rules ask again for forward values"),
     Pass("resimplified", simplify_algebra, "sharing and views expose further identities"),
@@ -169,6 +173,10 @@ def compile_graph(
         in_place=plan.in_place,
         arena_bytes=emitter.arena_bytes,
         failures=tuple(emitter.failures),
-        kernels=tuple(kernel_info(lowered.name, node) for node, lowered in kernels.items()),
+        kernels=tuple(
+            kernel_info(lowered.name, node, lowered.kernel.pieces)
+            for node, lowered in kernels.items()
+        ),
+        thread_bytes=emitter.thread_bytes,
     )
     return Compilation(program, stages, plan.intermediate_bytes)

@@ -14,6 +14,13 @@ from .types import TensorType
 ARENA_ALIGNMENT = 64
 """Bytes to which the arena and every value in it are aligned: a cache line, a widest vector."""
 
+PARALLEL_SYMBOL = "tapeless_parallel"
+"""The routine that object code expects from whoever loads it, with the C signature
+`int64_t (int64_t (*task)(void *context, int64_t piece, int64_t slot), void *context,
+int64_t pieces, int64_t threads)`: it calls `task` once for every piece below `pieces`, at most
+`threads` of these calls at the same time, each with a `slot` below `threads` that no other call has
+meanwhile, and returns the greatest of their results."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -25,13 +32,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class KernelInfo:
-    """What one kernel does, for `f.cost` and the tools; flops and bytes are static counts."""
+    """What one kernel does, for `f.cost` and the tools; flops and bytes are static counts.
+
+    `pieces` is how many parts of it may run at the same time.
+    """
 
     name: str
     kind: str
     flops: int
     bytes_read: int
     bytes_written: int
+    pieces: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +51,11 @@ class Program:
 
     The routine `symbol` in `object_code` has the C signature `int64_t (void **buffers, void
     *arena)`. `buffers` holds the addresses of the inputs, the outputs and the constants, in that
-    order, all row-major and aligned to their element. The result is 0, or k > 0 when
-    `failures[k - 1]` happened. Output `i` in `in_place` is written where input `in_place[i]` lies:
-    both entries of `buffers` are then the same address.
+    order, all row-major and aligned to their element; then, in place of an address, the number of
+    threads that may run it. The arena has `arena_bytes`, and `thread_bytes` more for every thread
+    beyond the first. The result is 0, or k > 0 when `failures[k - 1]` happened. Output `i` in
+    `in_place` is written where input `in_place[i]` lies: both entries of `buffers` are then the
+    same address. A program of which some kernel has several pieces calls `PARALLEL_SYMBOL`.
     """
 
     name: str
@@ -55,3 +68,9 @@ class Program:
     arena_bytes: int
     failures: tuple[Failure, ...]
     kernels: tuple[KernelInfo, ...]
+    thread_bytes: int = 0
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether several threads can run parts of it at the same time."""
+        return any(kernel.pieces > 1 for kernel in self.kernels)

@@ -9,12 +9,14 @@ never share.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..ir.program import ARENA_ALIGNMENT, Program
 from .pointers import Array, address
+from .threads import get_threads
 
 
 def aligned_bytes(nbytes: int) -> tuple[Array, int]:
@@ -28,15 +30,19 @@ class Frame:
     """Buffer table, scalar slots and arena of one call.
 
     `table[i]` is the address of buffer i (inputs, outputs, constants). `slots[i]` is a 0-d array
-    for every buffer i of rank 0, to which `table[i]` points to begin with.
+    for every buffer i of rank 0, to which `table[i]` points to begin with. The last entry is the
+    number of threads for which the arena has scratch memory.
     """
 
-    __slots__ = ("_memory", "arena", "slots", "start", "table")
+    __slots__ = ("_memory", "arena", "slots", "start", "table", "threads")
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, threads: int = 1) -> None:
         buffers = (*program.inputs, *program.outputs)
-        self._memory, self.arena = aligned_bytes(program.arena_bytes)
-        self.table: Any = (ctypes.c_size_t * (len(buffers) + len(program.constants)))()
+        self.threads = threads
+        extra = (threads - 1) * program.thread_bytes
+        self._memory, self.arena = aligned_bytes(program.arena_bytes + extra)
+        self.table: Any = (ctypes.c_size_t * (len(buffers) + len(program.constants) + 1))()
+        self.table[-1] = threads
         self.start = ctypes.addressof(self.table)
         self.slots: dict[int, Array] = {}
         for i, type in enumerate(buffers):
@@ -48,16 +54,36 @@ class Frame:
 
 
 class FramePool:
-    """Frames of one program that no call is using. `take` and `give` are atomic operations."""
+    """Frames of one program that no call is using. `take` and `give` are atomic operations.
 
-    def __init__(self, program: Program) -> None:
+    `threads` bounds the threads of one call, besides `get_threads()`.
+    """
+
+    def __init__(self, program: Program, threads: int | None = None) -> None:
         self._program = program
+        self._bound = threads
         self._idle: list[Frame] = []
         self.give = self._idle.append
+        self.take: Callable[[], Frame] = (
+            self._take_for_threads if program.is_parallel else self._take_any
+        )
 
-    def take(self) -> Frame:
+    def _take_any(self) -> Frame:
         """An idle frame, or a new one."""
         try:
             return self._idle.pop()
         except IndexError:
             return Frame(self._program)
+
+    def _take_for_threads(self) -> Frame:
+        """A frame with room for as many threads as there may be now."""
+        threads = get_threads()
+        if self._bound is not None and self._bound < threads:
+            threads = self._bound
+        try:
+            frame = self._idle.pop()
+            if frame.threads == threads:
+                return frame
+        except IndexError:
+            pass
+        return Frame(self._program, threads)

@@ -29,11 +29,14 @@ _FAILURES: dict[str, tuple[type[TapelessError], str, str]] = {
 
 
 class Executable:
-    """`program`, loaded. Calling it is thread-safe and re-entrant: each call has its own frame."""
+    """`program`, loaded. Calling it is thread-safe and re-entrant: each call has its own frame.
 
-    def __init__(self, program: Program) -> None:
+    `threads` bounds the threads of one call.
+    """
+
+    def __init__(self, program: Program, threads: int | None = None) -> None:
         self.program = program
-        self.frames = FramePool(program)
+        self.frames = FramePool(program, threads)
         self._routine = Routine(program)
         self._call = self._routine.call
         self._sources = [program.in_place.get(i) for i in range(len(program.outputs))]

@@ -8,15 +8,13 @@ Linking takes about 0.1 ms. The generated native entry will be one more symbol o
 from __future__ import annotations
 
 import ctypes
-import itertools
-import threading
 from collections.abc import Callable
-from functools import cache
-from typing import Any
 
 import llvmlite.binding as llvm
 
-from ..ir.program import Program
+from ..ir.program import PARALLEL_SYMBOL, Program
+from .jit import link
+from .threads import pool
 
 RELEASE_GIL_ABOVE = 200_000
 """Floating-point operations plus bytes moved from which the interpreter lock is released for the
@@ -24,16 +22,6 @@ run: about 10 µs of work, some hundred times what releasing costs."""
 
 _HOLDING = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _RELEASING = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-_COUNTER = itertools.count()
-_LINKING = threading.Lock()
-
-
-@cache
-def _jit() -> Any:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine()
-    return llvm.create_lljit_compiler(machine)
 
 
 def estimated_work(program: Program) -> int:
@@ -48,10 +36,11 @@ class Routine:
     """
 
     def __init__(self, program: Program) -> None:
-        library = llvm.JITLibraryBuilder().add_object_img(program.object_code)
-        library.add_current_process().export_symbol(program.symbol)
-        with _LINKING:
-            self._library = library.link(_jit(), f"{program.name}.{next(_COUNTER)}")
+        builder = llvm.JITLibraryBuilder().add_object_img(program.object_code)
+        builder.export_symbol(program.symbol)
+        if program.is_parallel:
+            builder.import_symbol(PARALLEL_SYMBOL, pool().parallel)
+        self._library = link(builder, program.name)
         self.address: int = self._library[program.symbol]
         self.releases_gil = estimated_work(program) > RELEASE_GIL_ABOVE
         prototype = _RELEASING if self.releases_gil else _HOLDING

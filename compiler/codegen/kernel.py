@@ -1,12 +1,16 @@
-"""From the loop language to one LLVM function per kernel.
+"""From the loop language to one LLVM function per phase of a kernel.
 
-Every statement has a short method; arithmetic goes through the table in `elementwise.py`. A kernel
-returns 0, or 1 + the number of a failure site that was met.
+Every statement has a short method; arithmetic goes through the table in `elementwise.py`. The
+function returns 0, or 1 + the number of a failure site that was met.
 """
 
 from __future__ import annotations
 
-from ...ir.types import BOOL, TensorType
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...ir.program import ARENA_ALIGNMENT
+from ...ir.types import BOOL
 from ..lower.language import (
     LANE,
     Access,
@@ -18,6 +22,8 @@ from ..lower.language import (
     Literal,
     Load,
     Loop,
+    Phase,
+    Share,
     Statement,
     Store,
     Transpose,
@@ -26,18 +32,57 @@ from ..lower.language import (
 from .assembly import Function, Module, Operand, vector_type
 from .elementwise import element_type, emit_elementwise, memory_type
 
+CONTEXT = (("ptr", "context", ""), ("i64", "piece", ""), ("i64", "slot", ""))
+"""Parameters of a phase of several pieces: the addresses of all buffers, then that of the first
+thread's scratch memory; the piece; which thread's scratch memory is this one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchLayout:
+    """Offsets of a kernel's scratch buffers, in the memory that all threads share or in that of
+    each thread, and how much of either it takes."""
+
+    offsets: tuple[int, ...]
+    shared_bytes: int
+    thread_bytes: int
+
+
+def scratch_layout(kernel: Kernel) -> ScratchLayout:
+    """Where each scratch buffer of a kernel lies."""
+    offsets, used = [], {True: 0, False: 0}
+    for number, type in enumerate(kernel.scratch):
+        shared = number in kernel.shared
+        offsets.append(used[shared])
+        used[shared] += -(-type.nbytes // ARENA_ALIGNMENT) * ARENA_ALIGNMENT
+    return ScratchLayout(tuple(offsets), used[True], used[False])
+
 
 class KernelEmitter:
-    """Emits one kernel into `module` as the function `name`."""
+    """Emits one phase of a kernel into `module` as the function `name`.
 
-    def __init__(self, module: Module, name: str, kernel: Kernel) -> None:
+    A phase of one piece is passed the address of every buffer; one of several pieces has the
+    parameters `CONTEXT`, with `thread_bytes` of scratch memory for each thread.
+    """
+
+    def __init__(
+        self, module: Module, name: str, kernel: Kernel, phase: Phase, thread_bytes: int
+    ) -> None:
         self.kernel = kernel
-        self.types: tuple[TensorType, ...] = (*kernel.buffers, *kernel.scratch)
-        params = [("ptr", f"b{i}", "") for i in range(len(self.types))]
-        self.b: Function = module.function(name, "i64", params, linkage="internal")
+        self.phase = phase
         self.vars: dict[Var, Operand] = {}
         self.symbols: dict[str, Operand] = {}
         self.failed: Operand | None = None
+        self.share: dict[int, tuple[Operand, Operand]] = {}
+        self.buffers: tuple[Operand, ...]
+        if phase.pieces > 1:
+            self.b: Function = module.function(name, "i64", CONTEXT, linkage="internal")
+            self.buffers = tuple(self._unpack(thread_bytes))
+            self._take_shares()
+        else:
+            count = len(kernel.buffers) + len(kernel.scratch)
+            params = [("ptr", f"b{i}", "") for i in range(count)]
+            self.b = module.function(name, "i64", params, linkage="internal")
+            self.buffers = self.b.params
 
     def emit(self) -> None:
         """The whole function."""
@@ -45,8 +90,43 @@ class KernelEmitter:
         if self.kernel.sites:
             self.failed = b.alloca("i64", 1, 8)
             b.store(b.const("i64", 0), self.failed, 8)
-        self._block(self.kernel.body)
+        self._block(self.phase.body)
         b.ret(b.load("i64", self.failed, 8) if self.failed else b.const("i64", 0))
+
+    # Pieces
+
+    def _unpack(self, thread_bytes: int) -> Iterator[Operand]:
+        """The address of every buffer, from the context."""
+        b, kernel = self.b, self.kernel
+        context, _, slot = b.params
+
+        def word(i: int) -> Operand:
+            return b.load("ptr", b.gep(context, "ptr", b.const("i64", i)), 8)
+
+        yield from map(word, range(len(kernel.buffers)))
+        own = None
+        for number, offset in enumerate(scratch_layout(kernel).offsets):
+            if number in kernel.shared:
+                yield word(len(kernel.buffers) + number)
+                continue
+            if own is None:
+                first = word(len(kernel.buffers) + len(kernel.scratch))
+                own = b.gep(first, "i8", b.mul(slot, b.const("i64", thread_bytes)))
+            yield b.gep(own, "i8", b.const("i64", offset))
+
+    def _take_shares(self) -> None:
+        """For each axis of the grid the units that this piece has: from the first to before the
+        last."""
+        b, rest = self.b, self.b.params[1]
+        for axis, division in reversed(list(enumerate(self.phase.grid))):
+            if division.pieces == 1:
+                continue
+            units, pieces = b.const("i64", division.units), b.const("i64", division.pieces)
+            place = b.urem(rest, pieces)
+            rest = b.udiv(rest, pieces)
+            first = b.udiv(b.mul(place, units), pieces)
+            next_ = b.add(place, b.const("i64", 1))
+            self.share[axis] = first, b.udiv(b.mul(next_, units), pieces)
 
     def _block(self, statements: tuple[Statement, ...] | list[Statement]) -> None:
         for statement in statements:
@@ -136,7 +216,7 @@ class KernelEmitter:
         memory = memory_type(dtype)
         type = vector_type(memory, lanes)
         offset, contiguous = self._offset(access, lanes)
-        pointer = b.gep(b.params[access.buffer], memory, offset)
+        pointer = b.gep(self.buffers[access.buffer], memory, offset)
         mask = self._mask(lanes, statement.active, statement.guard)
         align = dtype.itemsize
         if contiguous and mask is None:
@@ -159,7 +239,7 @@ class KernelEmitter:
             value = b.cast("zext", value, "i8")
         lanes = statement.value.lanes
         offset, contiguous = self._offset(access, lanes)
-        pointer = b.gep(b.params[access.buffer], memory_type(dtype), offset)
+        pointer = b.gep(self.buffers[access.buffer], memory_type(dtype), offset)
         mask = self._mask(lanes, statement.active, None)
         if not contiguous:
             every = mask if mask is not None else b.const(vector_type("i1", lanes), True)
@@ -258,17 +338,43 @@ class KernelEmitter:
         b.place(go_on)
 
     def _loop(self, loop: Loop) -> None:
-        b = self.b
+        if loop.share is not None and loop.share.axis in self.share:
+            self._shared_loop(loop, loop.share)
+            return
         stop = self._affine(loop.stop.stop)
         if loop.stop.limit is not None:
-            limit = b.const("i64", loop.stop.limit)
-            stop = b.intrinsic("llvm.smin", "i64", (stop, limit), ("i64",))
+            limit = self.b.const("i64", loop.stop.limit)
+            stop = self.b.intrinsic("llvm.smin", "i64", (stop, limit), ("i64",))
         elif not loop.start.terms and not loop.stop.stop.terms:
             if loop.start.const >= loop.stop.stop.const:
                 for link in loop.carried:
                     self.vars[link.result] = self.vars[link.start]
                 return
-        start = self._affine(loop.start)
+        self._counted_loop(loop, self._affine(loop.start), stop)
+
+    def _shared_loop(self, loop: Loop, share: Share) -> None:
+        """Those iterations of a parallel loop that are among this piece's units."""
+        b = self.b
+        count = -(-(loop.stop.stop.const - loop.start.const) // loop.step)
+        first, last = (
+            b.sub(unit, b.const("i64", share.first)) if share.first else unit
+            for unit in self.share[share.axis]
+        )
+        if share.first:
+            first = b.intrinsic("llvm.smax", "i64", (first, b.const("i64", 0)), ("i64",))
+        last = b.intrinsic("llvm.smin", "i64", (last, b.const("i64", count)), ("i64",))
+        some, done = b.block("some"), b.block("done")
+        b.cond_br(b.icmp("slt", first, last), some, done)
+        b.place(some)
+        step, origin = b.const("i64", loop.step), b.const("i64", loop.start.const)
+        start = b.add(b.mul(first, step), origin)
+        self._counted_loop(loop, start, b.add(b.mul(last, step), origin))
+        b.br(done)
+        b.place(done)
+
+    def _counted_loop(self, loop: Loop, start: Operand, stop: Operand) -> None:
+        """A loop of at least one iteration."""
+        b = self.b
         before, body, after = b.current, b.block(loop.index), b.block(f"{loop.index}.end")
         b.br(body)
         b.place(body)

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...ir.graph import Graph, Node, Value, structure
-from ...ir.program import ARENA_ALIGNMENT, Failure
+from ...ir.program import ARENA_ALIGNMENT, PARALLEL_SYMBOL, Failure
 from ..lower import Kernel, lower_kernel
+from ..lower.language import Phase
 from ..passes.memory import Copy, MemoryPlan, Placement, Space
 from ..target import Target
 from .assembly import Function, Module, Operand
-from .kernel import KernelEmitter
+from .kernel import KernelEmitter, scratch_layout
 
 SYMBOL = "tapeless_program"
 """Name of the entry in every object file."""
@@ -29,6 +30,13 @@ class LoweredKernel:
 
     name: str
     kernel: Kernel
+
+    def phases(self) -> list[tuple[str, Phase]]:
+        """The phases, each with the name of its function."""
+        phases = self.kernel.phases
+        if len(phases) == 1:
+            return [(self.name, phases[0])]
+        return [(f"{self.name}_{number}", phase) for number, phase in enumerate(phases)]
 
 
 def lower_kernels(graph: Graph, target: Target) -> dict[Node, LoweredKernel]:
@@ -52,15 +60,6 @@ def lower_kernels(graph: Graph, target: Target) -> dict[Node, LoweredKernel]:
     return kernels
 
 
-def scratch_layout(kernel: Kernel) -> tuple[list[int], int]:
-    """Offsets of a kernel's scratch buffers within the scratch area, and its size."""
-    offsets, size = [], 0
-    for type in kernel.scratch:
-        offsets.append(size)
-        size += -(-type.nbytes // ARENA_ALIGNMENT) * ARENA_ALIGNMENT
-    return offsets, size
-
-
 class ProgramEmitter:
     """Emits the module of one program."""
 
@@ -79,20 +78,25 @@ class ProgramEmitter:
             graph.name, target.triple, str(machine.target_data), target.cpu, target.features
         )
         self.failures: list[Failure] = []
-        self.scratch_bytes = max(
-            (scratch_layout(lowered.kernel)[1] for lowered in kernels.values()), default=0
-        )
+        layouts = [scratch_layout(lowered.kernel) for lowered in kernels.values()]
+        self.shared_bytes = max((layout.shared_bytes for layout in layouts), default=0)
+        self.thread_bytes = max((layout.thread_bytes for layout in layouts), default=0)
         self._pointers: dict[Placement, Operand] = {}
+        self._context: Operand | None = None
 
     @property
     def arena_bytes(self) -> int:
-        """Planned values first, then the scratch area that the kernels share."""
-        return self.plan.arena_bytes + self.scratch_bytes
+        """Planned values first, then scratch memory that threads share, then that of one thread.
+
+        The kernels use the same scratch memory one after another.
+        """
+        return self.plan.arena_bytes + self.shared_bytes + self.thread_bytes
 
     def emit(self) -> str:
         """The text of the module."""
         for lowered in dict.fromkeys(self.kernels.values()):
-            KernelEmitter(self.module, lowered.name, lowered.kernel).emit()
+            for name, phase in lowered.phases():
+                KernelEmitter(self.module, name, lowered.kernel, phase, self.thread_bytes).emit()
         b = self.module.function(SYMBOL, "i64", PASSED)
         for copy in self.plan.copies_before:
             self._copy(b, copy)
@@ -128,15 +132,43 @@ class ProgramEmitter:
         return self._address(b, self.plan.placements[value])
 
     def _run(self, b: Function, node: Node, lowered: LoweredKernel) -> None:
+        """All phases of a kernel, one after the other."""
+        kernel, start = lowered.kernel, self.plan.arena_bytes
+        own = start + self.shared_bytes
         addresses = [self._value(b, value) for value in (*node.inputs, *node.outputs)]
-        offsets, _ = scratch_layout(lowered.kernel)
-        start = self.plan.arena_bytes
-        addresses += [self._offset(b, b.params[1], start + offset) for offset in offsets]
-        code = b.call(lowered.name, "i64", addresses)
-        if not lowered.kernel.sites:
-            return
-        base = len(self.failures)
-        self.failures.extend(Failure(kind, loc) for kind, loc in lowered.kernel.sites)
+        for number, offset in enumerate(scratch_layout(kernel).offsets):
+            base = start if number in kernel.shared else own
+            addresses.append(self._offset(b, b.params[1], base + offset))
+        if kernel.pieces > 1:
+            self._fill_context(b, [*addresses, self._offset(b, b.params[1], own)])
+        first_failure = len(self.failures)
+        self.failures.extend(Failure(kind, loc) for kind, loc in kernel.sites)
+        for name, phase in lowered.phases():
+            if phase.pieces > 1:
+                code = self._dispatch(b, name, phase.pieces)
+            else:
+                code = b.call(name, "i64", addresses)
+            if kernel.sites:
+                self._return_failure(b, code, first_failure)
+
+    def _fill_context(self, b: Function, words: list[Operand]) -> None:
+        """Store the addresses that the pieces read; kernels use one table after another."""
+        if self._context is None:
+            kernels = (lowered.kernel for lowered in self.kernels.values())
+            size = max(len(kernel.buffers) + len(kernel.scratch) + 1 for kernel in kernels)
+            self._context = b.alloca("ptr", size, ARENA_ALIGNMENT)
+        for i, word in enumerate(words):
+            b.store(word, b.gep(self._context, "ptr", b.const("i64", i)), 8)
+
+    def _dispatch(self, b: Function, name: str, pieces: int) -> Operand:
+        """Run the pieces of a phase on as many threads as the arena has scratch memory for."""
+        assert self._context is not None
+        entry = self._first_entry(Space.CONSTANT) + len(self.plan.constants)
+        threads = b.load("i64", b.gep(b.params[0], "ptr", b.const("i64", entry)), 8)
+        args = (Operand("ptr", f"@{name}"), self._context, b.const("i64", pieces), threads)
+        return b.call(PARALLEL_SYMBOL, "i64", args)
+
+    def _return_failure(self, b: Function, code: Operand, base: int) -> None:
         failed, go_on = b.block("failed"), b.block("next")
         b.cond_br(b.icmp("ne", code, b.const("i64", 0)), failed, go_on)
         b.place(failed)

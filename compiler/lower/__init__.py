@@ -1,8 +1,9 @@
 """Lowering: a fused node becomes a kernel in the loop language.
 
 `language.py` defines and prints that language, `builder.py` places its statements, `pull.py` turns
-values at indices into statements; `rows.py`, `matmul.py` and `serial.py` make the loops. Called by
-the pipeline; knows nothing of LLVM.
+values at indices into statements; `rows.py`, `blocks.py`, `matmul.py`, `convolution.py`,
+`overlap.py` and `serial.py` make the loops, `division.py` says how they are shared out among
+threads. Called by the pipeline; knows nothing of LLVM.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Callable
 
 from ...ir.graph import Graph, Node
 from ..target import Target
+from .blocks import lower_rows
+from .convolution import ConvolutionLowering, reads_windows
 from .language import Kernel, print_kernel
 from .matmul import MatmulLowering
-from .rows import RowLowering
+from .overlap import UnwindowLowering
 from .serial import SerialLowering
 
 __all__ = ["LOWERING", "Kernel", "lower_kernel", "print_kernel"]
@@ -21,12 +24,14 @@ __all__ = ["LOWERING", "Kernel", "lower_kernel", "print_kernel"]
 Lowering = Callable[[str, Graph, Target], Kernel]
 
 
-def _rows(kind: str, body: Graph, target: Target) -> Kernel:
-    return RowLowering(kind, body, target).lower()
-
-
 def _dot(kind: str, body: Graph, target: Target) -> Kernel:
+    if reads_windows(body):
+        return ConvolutionLowering(body, target).lower()
     return MatmulLowering(body, target).lower()
+
+
+def _unwindow(kind: str, body: Graph, target: Target) -> Kernel:
+    return UnwindowLowering(body, target).lower()
 
 
 def _serial(kind: str, body: Graph, target: Target) -> Kernel:
@@ -34,10 +39,11 @@ def _serial(kind: str, body: Graph, target: Target) -> Kernel:
 
 
 LOWERING: dict[str, Lowering] = {
-    "map": _rows,
-    "rows": _rows,
+    "map": lower_rows,
+    "rows": lower_rows,
     "dot": _dot,
     "cumsum": _serial,
+    "unwindow": _unwindow,
     "scatter": _serial,
     "scatter_add": _serial,
 }

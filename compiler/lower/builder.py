@@ -23,10 +23,13 @@ from .language import (
     Carried,
     Check,
     Compute,
+    Division,
     IndexValue,
     Literal,
     Load,
     Loop,
+    Phase,
+    Share,
     Statement,
     Store,
     Transpose,
@@ -39,6 +42,7 @@ class _Scope:
     symbols: frozenset[str]  # loop indices that exist here
     statements: list[Statement]
     numbering: dict[object, Var] = field(default_factory=dict)
+    seal: int = 0  # the outermost scope to which expressions may be hoisted from here
 
 
 class LoopBuilder:
@@ -55,10 +59,11 @@ class LoopBuilder:
         self._home_of: dict[Var, tuple[int, _Scope]] = {}
         self._count = 0
 
-    @property
-    def statements(self) -> list[Statement]:
-        """The statements of the outermost scope."""
-        return self._scopes[0].statements
+    def finish_phase(self, grid: Sequence[Division] = ()) -> Phase:
+        """The statements so far as a phase; what follows is another one."""
+        (outermost,) = self._scopes
+        self._scopes = [_Scope(frozenset(), [])]
+        return Phase(tuple(outermost.statements), tuple(grid))
 
     @property
     def depth(self) -> int:
@@ -83,6 +88,7 @@ class LoopBuilder:
     def _home(self, symbols: frozenset[str], args: Sequence[Var]) -> int:
         """The outermost scope in which the symbols and the arguments exist."""
         depth = max((self._home_of[arg][0] for arg in args), default=0)
+        depth = max(depth, self._scopes[-1].seal)
         needed = symbols - {LANE}
         while not needed <= self._scopes[depth].symbols:
             depth += 1
@@ -211,21 +217,25 @@ class LoopBuilder:
         step: int = 1,
         carried: Sequence[Var] = (),
         *,
-        parallel: bool = False,
+        share: Share | None = None,
     ) -> Iterator[LoopFrame]:
         """Open a loop; set `frame.yields` inside, read `frame.results` after it."""
+        # What a single iteration does is for one piece alone: nothing of it may be hoisted to where
+        # all pieces run, which would read what that piece may already have overwritten in place.
+        once = share is not None and (start, stop, step) == (0, 1, 1)
         begin = Affine((), start) if isinstance(start, int) else start
         bound = Bound(Affine((), stop)) if isinstance(stop, int) else stop
         outer = self._scopes[-1]
         results = [self.fresh(var.dtype, var.lanes) for var in carried]
-        self._scopes.append(_Scope(outer.symbols | {symbol}, []))
+        seal = len(self._scopes) if once else outer.seal
+        self._scopes.append(_Scope(outer.symbols | {symbol}, [], seal=seal))
         targets = [self.fresh(var.dtype, var.lanes) for var in carried]
         frame = LoopFrame(targets, results)
         yield frame
         scope = self._scopes.pop()
         links = tuple(map(Carried, targets, carried, results))
         outer.statements.append(
-            Loop(symbol, begin, bound, step, scope.statements, links, tuple(frame.yields), parallel)
+            Loop(symbol, begin, bound, step, scope.statements, links, tuple(frame.yields), share)
         )
 
 

@@ -5,7 +5,7 @@ A fold's state is one variable, or (value, position) for the arg-reductions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,24 @@ import numpy as np
 from ...ir.graph import Node
 from ...ir.types import BOOL, INT64, DType
 from .builder import LoopBuilder
-from .language import Var
+from .language import Affine, Bound, Var
 
 State = list[Var]
+Span = tuple[Affine | int, Bound | int]
+"""Start and stop of a loop."""
+
+BLOCK = 8
+"""Partial sums are combined in a tree of this arity, so that rounding errors stay logarithmic
+(Higham, Accuracy and Stability of Numerical Algorithms, §4.2)."""
+
+
+def block_size(count: int) -> int:
+    """The step of the outermost of the nested loops over `count` chunks: a power of `BLOCK`, so
+    that no chain of additions is long."""
+    size = 1
+    while size * 2 * BLOCK < count:
+        size *= BLOCK
+    return size
 
 
 def _lowest(dtype: DType) -> Any:
@@ -31,13 +46,8 @@ def _highest(dtype: DType) -> Any:
     return True if dtype == BOOL else np.iinfo(dtype).max
 
 
-def _zero(dtype: DType) -> Any:
-    """-0.0 is the identity of float addition: 0.0 + -0.0 would lose the sign."""
-    return -0.0 if dtype.kind == "f" else 0
-
-
 _FOLDS: dict[str, tuple[str, Any]] = {
-    "sum": ("add", _zero),
+    "sum": ("add", lambda dtype: 0),
     "prod": ("mul", lambda dtype: 1),
     "reduce_max": ("max", _lowest),
     "reduce_min": ("min", _highest),
@@ -111,3 +121,57 @@ def combine_pairwise(b: LoopBuilder, fold: Fold, states: Sequence[State]) -> Sta
         pairs = [fold.combine(b, level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
         level = pairs + level[len(pairs) * 2 :]
     return level[0]
+
+
+def combine_columns(
+    b: LoopBuilder, folds: Sequence[Fold], parts: Sequence[Sequence[State]]
+) -> list[State]:
+    """For each fold its states in all the `parts`, combined."""
+    columns = zip(*parts, strict=True)
+    return [combine_pairwise(b, fold, column) for fold, column in zip(folds, columns, strict=True)]
+
+
+class FoldLoop:
+    """A loop that carries fold states; `join` combines with the carried, `replace` sets them."""
+
+    def __init__(
+        self,
+        builder: LoopBuilder,
+        symbol: str,
+        start: Affine | int,
+        stop: Bound | int,
+        step: int,
+        folds: Iterable[Fold],
+        states: list[State],
+    ) -> None:
+        self._builder = builder
+        self._folds = list(folds)
+        self._sizes = [len(state) for state in states]
+        flat = [var for state in states for var in state]
+        self._context = builder.loop(symbol, start, stop, step, flat)
+
+    def __enter__(self) -> FoldLoop:
+        self._frame = self._context.__enter__()
+        self.values = self._grouped(self._frame.values)
+        self.results = self._grouped(self._frame.results)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._context.__exit__(None, None, None)
+
+    def _grouped(self, flat: list[Var]) -> list[State]:
+        source = iter(flat)
+        return [[next(source) for _ in range(size)] for size in self._sizes]
+
+    def replace(self, states: list[State]) -> None:
+        """The states for the next iteration."""
+        self._frame.yields = [var for state in states for var in state]
+
+    def join(self, partial: list[State]) -> None:
+        """The next states: the carried ones with `partial` folded in."""
+        self.replace(
+            [
+                fold.combine(self._builder, old, new)
+                for fold, old, new in zip(self._folds, self.values, partial, strict=True)
+            ]
+        )

@@ -6,10 +6,16 @@ run-time terms where positions are data. Inside a vector statement, element `l` 
 symbol `lane` = l; an access is contiguous when its coefficient of `lane` is 1, a broadcast when it
 is 0, otherwise a gather. `active` limits a statement to the first lanes of the last, partial
 vector of a row. Loops carry their accumulators explicitly, so everything is SSA.
+
+A kernel is a sequence of phases. A phase runs in pieces, on any threads and in any order: each
+piece runs all of the phase's statements, but only its own share of the iterations of parallel
+loops. Which element is computed by which instructions is therefore the same for any number of
+threads, and so are all bits of the result.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -179,9 +185,27 @@ class Bound:
         return str(self.stop) if self.limit is None else f"min({self.stop}, {self.limit})"
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The iterations of a loop as units `first`, `first + 1`, … of axis `axis` of the grid.
+
+    They are independent of one another and of all other loops with a share, nothing is carried
+    from one to the next, and start, stop and step of the loop are constants.
+    """
+
+    axis: int
+    first: int = 0
+
+    def __str__(self) -> str:
+        return f"g{self.axis}[{self.first}…]"
+
+
 @dataclass(slots=True)
 class Loop:
-    """`for index in range(start, stop, step)`; `yields` are the next values of `carried`."""
+    """`for index in range(start, stop, step)`; `yields` are the next values of `carried`.
+
+    With a `share` the loop is parallel: each piece runs its own part of the iterations.
+    """
 
     index: str
     start: Affine
@@ -190,25 +214,60 @@ class Loop:
     body: list[Statement]
     carried: tuple[Carried, ...] = ()
     yields: tuple[Var, ...] = ()
-    parallel: bool = False
+    share: Share | None = None
 
 
 Statement: TypeAlias = Load | Store | Compute | Transpose | Literal | IndexValue | Check | Loop
 
 
 @dataclass(frozen=True, slots=True)
+class Division:
+    """One axis of a phase's grid: `units` of work, dealt out evenly to at most as many `pieces`."""
+
+    units: int
+    pieces: int
+
+    def __str__(self) -> str:
+        return f"{self.units}/{self.pieces}"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Statements that all have run before those of the next phase start.
+
+    There is one piece for every point of the `grid`, whose last axis varies fastest. Outside of
+    parallel loops a phase of several pieces stores to scratch memory of its thread only.
+    """
+
+    body: tuple[Statement, ...]
+    grid: tuple[Division, ...] = ()
+
+    @property
+    def pieces(self) -> int:
+        """How many there are."""
+        return math.prod(division.pieces for division in self.grid)
+
+
+@dataclass(frozen=True, slots=True)
 class Kernel:
     """A routine over `buffers` (the first `reads` are read, the others written, then scratch).
 
-    `sites` are the failures that `Check` statements can report; `origin` names where it came from.
+    Every thread has `scratch` of its own, except for what is `shared` (positions in it) by all
+    threads and phases. `sites` are the failures that `Check` statements can report.
     """
 
     kind: str
     buffers: tuple[TensorType, ...]
     reads: int
     scratch: tuple[TensorType, ...]
-    body: tuple[Statement, ...]
+    phases: tuple[Phase, ...]
     sites: tuple[tuple[str, Location | None], ...] = ()
+    shared: frozenset[int] = frozenset()
+
+    @property
+    def pieces(self) -> int:
+        """Of the phase that has most."""
+        return max((phase.pieces for phase in self.phases), default=1)
 
 
 def _suffix(active: int | None, guard: Var | None = None) -> str:
@@ -245,7 +304,7 @@ def _statement_lines(statement: Statement, indent: str) -> list[str]:
 
 
 def _loop_lines(loop: Loop, indent: str) -> list[str]:
-    kind = "parallel for" if loop.parallel else "for"
+    kind = "for" if loop.share is None else f"parallel {loop.share} for"
     carried = ", ".join(f"{c.target} = {c.start} -> {c.result}" for c in loop.carried)
     head = f"{indent}{kind} {loop.index} in range({loop.start}, {loop.stop}, {loop.step})"
     lines = [head + (f" carrying {carried}:" if carried else ":")]
@@ -263,10 +322,14 @@ def print_kernel(name: str, kernel: Kernel) -> str:
         f"b{i}: {role} {type}"
         for i, (role, type) in enumerate(zip(roles, kernel.buffers, strict=True))
     ]
-    arguments += [
-        f"b{len(kernel.buffers) + i}: scratch {type}" for i, type in enumerate(kernel.scratch)
-    ]
+    for i, type in enumerate(kernel.scratch):
+        role = "shared scratch" if i in kernel.shared else "scratch"
+        arguments.append(f"b{len(kernel.buffers) + i}: {role} {type}")
     lines = [f"kernel {name} {kernel.kind}({', '.join(arguments)}):"]
-    for statement in kernel.body:
-        lines.extend(_statement_lines(statement, "  "))
+    for phase in kernel.phases:
+        if len(kernel.phases) > 1 or phase.grid:
+            grid = " × ".join(map(str, phase.grid))
+            lines.append(f"  phase in {phase.pieces} pieces {grid}".rstrip() + ":")
+        for statement in phase.body:
+            lines.extend(_statement_lines(statement, "  "))
     return "\n".join(lines)

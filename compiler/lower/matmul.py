@@ -12,13 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ...ir.graph import Graph, Node
 from ...ir.ops.contraction import free_axes
 from ...ir.types import INT64, TensorType
 from ..target import Target
 from .builder import LoopBuilder
-from .language import LANE, Access, Affine, Kernel, Var, index
+from .division import divide, pieces_wanted
+from .language import LANE, Access, Affine, Division, Kernel, Share, Var, index
 from .pull import BodyReader, Position, buffer_access, row_major_strides
 
 _FMA_LATENCY = 4
@@ -117,6 +119,8 @@ class MatmulLowering:
         self.builder = LoopBuilder(lanes)
         self.reader = BodyReader(body, self.builder)
         self.scratch: list[TensorType] = []
+        self.grid: list[Division] = []
+        self._column_grid, self._row_grid = len(self.outer), len(self.outer) + 1
         self._symbols = 0
 
     def _read_axes(self) -> None:
@@ -148,13 +152,16 @@ class MatmulLowering:
     def lower(self) -> Kernel:
         """The kernel."""
         if 0 not in self.type.shape:
+            vectors = -(-self.columns.extent // self.lanes)
+            self._tile_shape = choose_tile(self.rows.extent, vectors, self.target)
+            self._share_out()
             self._walk(0, Affine(), Affine(), {})
         return Kernel(
             "dot",
             tuple(value.type for value in (*self.body.inputs, *self.body.outputs)),
             len(self.body.inputs),
             tuple(self.scratch),
-            tuple(self.builder.statements),
+            (self.builder.finish_phase(self.grid),),
             tuple(self.builder.sites),
         )
 
@@ -165,46 +172,83 @@ class MatmulLowering:
             return
         axis = self.outer[depth]
         symbol = self._symbol("i")
-        with self.builder.loop(symbol, 0, axis.extent):
+        with self.builder.loop(symbol, 0, axis.extent, share=self._share(depth)):
             step = index(symbol)
             at = {**at, self.outer_axes[depth]: Position(step)}
             self._walk(depth + 1, left + step * axis.left, right + step * axis.right, at)
 
+    # Sharing out among threads
+
+    def _share_out(self) -> None:
+        """A grid over the outer axes, then over tiles.
+
+        A panel of B serves all tiles of rows, so with panels columns are shared out first; without
+        them rows are, whose tiles are more alike.
+        """
+        tile, vectors = self._tile_shape, -(-self.columns.extent // self.lanes)
+        columns = sum(count for _, count in _pieces(vectors, tile.vectors))
+        rows = sum(count for _, count in _pieces(self.rows.extent, tile.rows))
+        outer = [axis.extent for axis in self.outer]
+        wanted = pieces_wanted(self.body, self.target)
+        if self._panel(tile) is None:
+            *grid, by_rows, by_columns = divide([*outer, rows, columns], wanted)
+        else:
+            *grid, by_columns, by_rows = divide([*outer, columns, rows // _READ_OFTEN], wanted)
+            by_rows = Division(rows, by_rows.pieces)
+        self.grid = [*grid, by_columns, by_rows]
+
+    def _share(self, axis: int, first: int = 0) -> Share | None:
+        """The share of a loop along an axis of the grid whose first iteration is unit `first`."""
+        return Share(axis, first) if self.grid[axis].pieces > 1 else None
+
+    def _steps(
+        self,
+        axis: int,
+        first: int,
+        start: int,
+        count: int,
+        step: int,
+        visit: Callable[[Affine], None],
+    ) -> None:
+        """`visit` each of `count` tiles from `start` on, which are units `first`, … of the grid."""
+        share = self._share(axis, first)
+        if count == 0:
+            return
+        if count > 1:
+            symbol = self._symbol("ij"[axis == self._column_grid])
+            with self.builder.loop(symbol, start, start + count * step, step, share=share):
+                visit(index(symbol))
+        elif share is not None:
+            with self.builder.loop(self._symbol("u"), 0, 1, share=share):
+                visit(Affine((), start))
+        else:
+            visit(Affine((), start))
+
     def _matrix(self, left: Affine, right: Affine, at: dict[int, Position]) -> None:
         """One matrix product: tiles of columns outside, so that their panel of B stays in cache."""
-        vectors = -(-self.columns.extent // self.lanes)
-        tile = choose_tile(self.rows.extent, vectors, self.target)
-        panel = self._panel(tile)
-        place = _Matrix(left, right, at, panel, tile.rows)
-        done = 0
-        for width, count in _pieces(vectors, tile.vectors):
+        tile = self._tile_shape
+        place = _Matrix(left, right, at, self._panel(tile), tile.rows)
+        done = unit = 0
+        for width, count in _pieces(-(-self.columns.extent // self.lanes), tile.vectors):
             step = width * self.lanes
             # The last piece may end in a partial vector; it is then emitted by itself.
-            ragged = (done + count * step) > self.columns.extent
-            whole = count - 1 if ragged else count
-            if whole == 1:
-                self._row_tiles(place, Affine((), done), width)
-            elif whole:
-                symbol = self._symbol("j")
-                with self.builder.loop(symbol, done, done + whole * step, step):
-                    self._row_tiles(place, index(symbol), width)
-            if ragged:
-                self._row_tiles(place, Affine((), done + whole * step), width)
+            whole = count - (done + count * step > self.columns.extent)
+            tiles = partial(self._row_tiles, place, width)
+            for first, number in ((0, whole), (whole, count - whole)):
+                start = done + first * step
+                self._steps(self._column_grid, unit + first, start, number, step, tiles)
             done += count * step
+            unit += count
 
-    def _row_tiles(self, place: _Matrix, column: Affine, width: int) -> None:
+    def _row_tiles(self, place: _Matrix, width: int, column: Affine) -> None:
         if place.panel is not None:
             self._pack(place, column, width)
-        done = 0
+        done = unit = 0
         for height, count in _pieces(self.rows.extent, place.rows):
-            tile = Tile(height, width)
-            if count == 1:
-                self._tile(place, Affine((), done), column, tile)
-            else:
-                symbol = self._symbol("i")
-                with self.builder.loop(symbol, done, done + count * height, height):
-                    self._tile(place, index(symbol), column, tile)
+            tile = partial(self._tile, place, Tile(height, width), column)
+            self._steps(self._row_grid, unit, done, count, height, tile)
             done += count * height
+            unit += count
 
     def _active(self, column: Affine, vector: int) -> int | None:
         """Lanes of a vector that lie inside C; only constant columns can stick out."""
@@ -213,7 +257,7 @@ class MatmulLowering:
         left = self.columns.extent - column.const - vector * self.lanes
         return left if left < self.lanes else None
 
-    def _tile(self, place: _Matrix, row: Affine, column: Affine, tile: Tile) -> None:
+    def _tile(self, place: _Matrix, tile: Tile, column: Affine, row: Affine) -> None:
         b = self.builder
         dtype = self.type.dtype
         zero = b.literal(0, dtype)

@@ -9,25 +9,22 @@ need is kept in a row buffer; a cheap one is computed again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 
-from ...ir.graph import Graph, Node, Value
-from ...ir.ops import Family
+from ...ir.graph import Graph, Value
 from ...ir.types import TensorType
-from ..space import Alignment, Space, derive
+from ..space import Alignment, derive
 from ..target import Target
 from .builder import LoopBuilder
 from .collapse import collapse_axes
-from .folds import Fold, State, combine_pairwise
-from .language import LANE, Affine, Bound, Kernel, Var, index
+from .division import divide, pieces_wanted
+from .folds import BLOCK, Fold, FoldLoop, Span, State, block_size, combine_columns
+from .language import LANE, Affine, Bound, Division, Kernel, Phase, Share, Var, index
+from .passes import Passes
 from .pull import BodyReader, Index, Leaf, Position, buffer_access
-
-EXPENSIVE = 8
-"""From this `Op.cost` on, a value is kept in a row buffer rather than computed twice."""
-
-_BLOCK = 8
-"""Partial sums are combined in a tree of this arity, so that rounding errors stay logarithmic
-(Higham, Accuracy and Stability of Numerical Algorithms, §4.2)."""
 
 _POSITIONAL = frozenset(["gather", "iota", "argmax", "argmin", "pad", "concatenate", "update"])
 
@@ -44,63 +41,29 @@ def vector_lanes(body: Graph, extent: int, target: Target) -> int:
     return lanes
 
 
-class _Passes:
-    """Which reductions, stores and row buffers belong to which pass over the inner axes."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How the innermost reduced axis is walked: `chunks` of `unroll` units, then what is left."""
 
-    def __init__(self, body: Graph, space: Space) -> None:
-        level: dict[Value, int] = {value: 0 for value in body.inputs}
-        self.folds: dict[int, list[Fold]] = {}
-        for node in body.nodes:
-            depth = max((level[value] for value in node.inputs), default=0)
-            if node.op.family is Family.REDUCTION:
-                self.folds.setdefault(depth, []).append(Fold(node))
-                depth += 1
-            level[node.output] = depth
-        self.count = len(self.folds)
-        self.stores: dict[int, list[Value]] = {}
-        self.outer: list[Value] = []
-        for value in dict.fromkeys(body.outputs):
-            alignment = space.alignment.get(value, ())
-            if self.count and space.is_outer(alignment):
-                self.outer.append(value)
-            else:
-                self.stores.setdefault(level[value], []).append(value)
-        self.nodes: dict[int, list[Node]] = {}
-        self.kept: dict[int, list[Value]] = {}
-        self._choose_kept(body)
+    axis: int
+    extent: int
+    unit: int
+    unroll: int
 
-    def numbers(self) -> range:
-        """The passes, the last one only for stores."""
-        return range(self.count + (self.count in self.stores))
+    @property
+    def chunks(self) -> int:
+        """Whole chunks."""
+        return self.extent // (self.unit * self.unroll)
 
-    def _roots(self, number: int) -> list[Value]:
-        folded = [fold.node.inputs[0] for fold in self.folds.get(number, ())]
-        return folded + self.stores.get(number, [])
+    @property
+    def done(self) -> int:
+        """Elements in whole chunks."""
+        return self.chunks * self.unit * self.unroll
 
-    def _choose_kept(self, body: Graph) -> None:
-        producers = body.producers()
-        first: dict[Value, int] = {}
-        for number in self.numbers():
-            pending, seen = self._roots(number), set[Value]()
-            while pending:
-                value = pending.pop()
-                node = producers.get(value)
-                if node is None or value in seen or node.op.family is Family.REDUCTION:
-                    continue
-                seen.add(value)
-                if first.get(value, number) < number:
-                    kept = self.kept.setdefault(first[value], [])
-                    if value not in kept:
-                        kept.append(value)
-                    continue
-                if node.op.cost >= EXPENSIVE:
-                    first[value] = number
-                self.nodes.setdefault(number, []).append(node)
-                pending.extend(node.inputs)
-
-    def cost(self, number: int) -> int:
-        """Arithmetic per element of a pass."""
-        return sum(node.op.cost for node in self.nodes.get(number, ()))
+    @property
+    def whole(self) -> int:
+        """Elements in whole units."""
+        return self.extent // self.unit * self.unit
 
 
 class RowLowering:
@@ -115,52 +78,89 @@ class RowLowering:
         self.lanes = vector_lanes(self.body, extents[-1] if extents else 1, target)
         self.builder = LoopBuilder(self.lanes)
         self.reader = BodyReader(self.body, self.builder)
-        self.passes = _Passes(self.body, self.space)
+        self.passes = Passes(self.body, self.space)
         self.position: dict[int, Position] = {}
         self.scratch: list[TensorType] = []
         self.scratch_of: dict[Value, int] = {}
+        self.shared: set[int] = set()
+        self.phases: list[Phase] = []
+        self.grid: list[Division] = []
+        self.grid_axis: dict[int, int] = {}
         self._symbols = 0
+        self.wanted = pieces_wanted(self.body, target)
+        self._share_outer(self.wanted)
 
     @property
     def inner_is_vector(self) -> bool:
         """Whether the vector axis is one of the reduced ones."""
         return self.vector_axis in self.space.reduced
 
+    @property
+    def inner_elements(self) -> int:
+        """Elements of a row."""
+        return math.prod(self.space.extents[axis] for axis in self.space.inner)
+
     def lower(self) -> Kernel:
         """The kernel; nothing is even read for a space without elements to write."""
         if all(self.space.extents[axis] for axis in self.space.outer):
-            self._walk_outer(self.space.outer)
+            self._lower_phases()
         return Kernel(
             self.kind,
             tuple(value.type for value in (*self.body.inputs, *self.body.outputs)),
             len(self.body.inputs),
             tuple(self.scratch),
-            tuple(self.builder.statements),
+            tuple(self.phases),
             tuple(self.builder.sites),
+            frozenset(self.shared),
         )
 
+    def _lower_phases(self) -> None:
+        """A single phase: all rows, shared out along the outer axes."""
+        self._walk_outer(self.space.outer, self._row)
+        self._finish_phase(self.grid)
+
+    def _finish_phase(self, grid: Sequence[Division]) -> None:
+        self.phases.append(self.builder.finish_phase(grid))
+
     # Walking the space
+
+    def _share_outer(self, wanted: int) -> None:
+        """Make a grid of `wanted` pieces from the outer axes."""
+        axes = [axis for axis in self.space.outer if self.space.extents[axis] > 1]
+        grid = divide([self._units(axis) for axis in axes], wanted)
+        for axis, division in zip(axes, grid, strict=True):
+            if division.pieces > 1:
+                self.grid_axis[axis] = len(self.grid)
+                self.grid.append(division)
+
+    def _units(self, axis: int) -> int:
+        """Steps along an axis: elements, or vectors with a partial one."""
+        return -(-self.space.extents[axis] // (self.lanes if axis == self.vector_axis else 1))
+
+    def _share(self, axis: int, first: int = 0) -> Share | None:
+        """The share of a loop whose first iteration is step number `first` along `axis`."""
+        return Share(self.grid_axis[axis], first) if axis in self.grid_axis else None
 
     def _symbol(self, letter: str) -> str:
         self._symbols += 1
         return f"{letter}{self._symbols - 1}"
 
-    def _walk_outer(self, axes: tuple[int, ...]) -> None:
+    def _walk_outer(self, axes: tuple[int, ...], visit: Callable[[], None]) -> None:
         if not axes:
-            self._row()
+            visit()
             return
         axis, rest = axes[0], axes[1:]
         extent = self.space.extents[axis]
         if axis == self.vector_axis:
-            self._walk_vectors(axis, lambda: self._walk_outer(rest))
+            self._walk_vectors(axis, lambda: self._walk_outer(rest, visit))
         elif extent == 1:
             self.position[axis] = Position()
-            self._walk_outer(rest)
+            self._walk_outer(rest, visit)
         else:
             symbol = self._symbol("i")
-            with self.builder.loop(symbol, 0, extent):
+            with self.builder.loop(symbol, 0, extent, share=self._share(axis)):
                 self.position[axis] = Position(index(symbol))
-                self._walk_outer(rest)
+                self._walk_outer(rest, visit)
 
     def _walk_vectors(self, axis: int, visit: Callable[[], None]) -> None:
         """All elements along the vector axis: whole vectors in a loop, then the partial one."""
@@ -168,18 +168,27 @@ class RowLowering:
         lane = index(LANE) if lanes > 1 else Affine()
         whole = extent - extent % lanes
         if whole == lanes:
-            self.position[axis] = Position(lane)
-            visit()
+            with self._once(axis, 0):
+                self.position[axis] = Position(lane)
+                visit()
         elif whole:
             symbol = self._symbol("j")
-            with self.builder.loop(symbol, 0, whole, lanes):
+            with self.builder.loop(symbol, 0, whole, lanes, share=self._share(axis)):
                 self.position[axis] = Position(index(symbol) + lane)
                 visit()
         if extent % lanes:
-            self.builder.active = extent % lanes
-            self.position[axis] = Position(lane + whole)
-            visit()
-            self.builder.active = None
+            with self._once(axis, whole // lanes):
+                self.builder.active = extent % lanes
+                self.position[axis] = Position(lane + whole)
+                visit()
+                self.builder.active = None
+
+    def _once(self, axis: int, unit: int) -> AbstractContextManager[object]:
+        """For a single step along `axis`: it belongs to one piece if the axis is shared out."""
+        share = self._share(axis, unit)
+        if share is None:
+            return nullcontext()
+        return self.builder.loop(self._symbol("u"), 0, 1, share=share)
 
     def _index(self, alignment: Alignment) -> Index:
         return tuple(
@@ -205,21 +214,27 @@ class RowLowering:
 
     def _row(self) -> None:
         """All passes over the inner axes at one point of the outer ones."""
+        with self._results():
+            for number in self.passes.numbers():
+                self._define(number, self._fold_pass(number))
+            self._store_outputs(self.passes.outer)
+
+    @contextmanager
+    def _results(self) -> Iterator[None]:
+        """What is defined here about the results of passes is forgotten afterwards."""
         self.reader.forget()
-        overridden = []
-        for number in self.passes.numbers():
-            folds = self.passes.folds.get(number, [])
-            states = self._fold_pass(number, folds)
-            for fold, state in zip(folds, states, strict=True):
-                result = fold.finish(self.builder, state) if self.inner_is_vector else state[-1]
-                self._override(fold.node.output, _finished(result))
-                overridden.append(fold.node.output)
-            for value in self.passes.kept.get(number, ()):
-                self._override(value, self._reload_leaf(value))
-                overridden.append(value)
-        self._store_outputs(self.passes.outer)
-        for value in overridden:
-            del self.reader.leaves[value]
+        before = dict(self.reader.leaves)
+        yield
+        self.reader.leaves = before
+
+    def _define(self, number: int, states: list[State]) -> None:
+        """Pass `number` is over: its reductions have their results, kept values are in memory."""
+        folds = self.passes.folds.get(number, [])
+        for fold, state in zip(folds, states, strict=True):
+            result = fold.finish(self.builder, state) if self.inner_is_vector else state[-1]
+            self._override(fold.node.output, _finished(result))
+        for value in self.passes.kept.get(number, ()):
+            self._override(value, self._reload_leaf(value))
 
     def _override(self, value: Value, leaf: Leaf) -> None:
         self.reader.leaves[value] = leaf
@@ -258,83 +273,104 @@ class RowLowering:
 
     # One pass over the inner axes
 
-    def _fold_pass(self, number: int, folds: list[Fold]) -> list[State]:
-        vector = self.lanes > 1
-        inner = self.space.inner
+    def _fold_pass(self, number: int) -> list[State]:
+        inner, folds = self.space.inner, self.passes.folds.get(number, [])
         if any(self.space.extents[a] == 0 for a in inner):
             return [[self.builder.literal(fold.empty, fold.dtype)] for fold in folds]
-        start = [fold.identity(self.builder, vector) for fold in folds]
-        return self._walk_inner(number, folds, inner, start)
+        return self._walk_inner(number, folds, inner, self._identities(folds))
+
+    def _identities(self, folds: list[Fold]) -> list[State]:
+        return [fold.identity(self.builder, self.lanes > 1) for fold in folds]
 
     def _walk_inner(
         self, number: int, folds: list[Fold], axes: tuple[int, ...], states: list[State]
     ) -> list[State]:
         if not axes:
             return self._visit(number, folds, states)
-        axis, rest = axes[0], axes[1:]
-        if not rest:
-            return self._walk_last(number, folds, axis, states)
-        symbol = self._symbol("k")
-        with self._fold_loop(symbol, 0, self.space.extents[axis], 1, folds, states) as frame:
-            self.position[axis] = Position(index(symbol))
-            start = [fold.identity(self.builder, self.lanes > 1) for fold in folds]
-            partial = self._walk_inner(number, folds, rest, start)
-            frame.join(partial)
-        return frame.results
+        if len(axes) == 1:
+            return self._walk_last(number, folds, axes[0], states)
+        return self._walk_span(number, folds, axes, (0, self.space.extents[axes[0]]), states)
 
-    def _fold_loop(
-        self,
-        symbol: str,
-        start: Affine | int,
-        stop: Bound | int,
-        step: int,
-        folds: list[Fold],
-        states: list[State],
-    ) -> _FoldLoop:
-        return _FoldLoop(self.builder, symbol, start, stop, step, folds, states)
+    def _walk_span(
+        self, number: int, folds: list[Fold], axes: tuple[int, ...], span: Span, states: list[State]
+    ) -> list[State]:
+        """A span of an inner axis that is not the last one."""
+        symbol = self._symbol("k")
+        with FoldLoop(self.builder, symbol, *span, 1, folds, states) as frame:
+            self.position[axes[0]] = Position(index(symbol))
+            frame.join(self._walk_inner(number, folds, axes[1:], self._identities(folds)))
+        return frame.results
 
     def _walk_last(
         self, number: int, folds: list[Fold], axis: int, states: list[State]
     ) -> list[State]:
         """The innermost reduced axis: unrolled chunks in a tree of loops, then what is left."""
+        line = self._line(number, folds, axis)
+        parts = [states, *(self._identities(folds) for _ in range(line.unroll - 1))]
+        if line.chunks:
+            parts = self._chunks(number, folds, line, (0, line.chunks), line.chunks, parts)
+        parts[0] = self._rest(number, folds, line, parts[0])
+        return combine_columns(self.builder, folds, parts)
+
+    def _line(self, number: int, folds: list[Fold], axis: int) -> Line:
         extent = self.space.extents[axis]
         unit = self.lanes if self.inner_is_vector else 1
-        lane = index(LANE) if self.inner_is_vector and self.lanes > 1 else Affine()
         unroll = self._unroll(number, folds, extent // unit)
-        chunks = extent // (unit * unroll)
+        return Line(axis, extent, unit, unroll)
+
+    @property
+    def _inner_lane(self) -> Affine:
+        return index(LANE) if self.inner_is_vector and self.lanes > 1 else Affine()
+
+    def _chunks(
+        self,
+        number: int,
+        folds: list[Fold],
+        line: Line,
+        span: Span,
+        length: int,
+        parts: list[list[State]],
+    ) -> list[list[State]]:
+        """The chunks of a span of at most `length`; one list of states for each unrolled step."""
 
         def chunk(at: Affine, accumulators: list[list[State]]) -> list[list[State]]:
             result = []
             for u, current in enumerate(accumulators):
-                self.position[axis] = Position(at * (unit * unroll) + (lane + u * unit))
+                start = at * (line.unit * line.unroll) + u * line.unit
+                self.position[line.axis] = Position(start + self._inner_lane)
                 result.append(self._visit(number, folds, current))
             return result
 
-        vector = self.lanes > 1
-        parts = [
-            states if u == 0 else [fold.identity(self.builder, vector) for fold in folds]
-            for u in range(unroll)
-        ]
-        if chunks:
-            parts = self._tree(folds, chunks, parts, chunk)
-        done = chunks * unit * unroll
-        whole = (extent - done) // unit * unit
-        if whole:
+        def level(span: Span, size: int, current: list[list[State]]) -> list[list[State]]:
+            flat = [state for part in current for state in part]
+            symbol = self._symbol("c")
+            with FoldLoop(self.builder, symbol, *span, size, folds * len(current), flat) as frame:
+                if size == 1:
+                    parts = chunk(index(symbol), _split(frame.values, len(folds)))
+                    frame.replace(_flatten(parts))
+                else:
+                    inner = index(symbol), Bound(index(symbol) + size, line.chunks)
+                    fresh = [self._identities(folds) for _ in current]
+                    frame.join(_flatten(level(inner, size // BLOCK, fresh)))
+            return _split(frame.results, len(folds))
+
+        return level(span, block_size(length), parts)
+
+    def _rest(self, number: int, folds: list[Fold], line: Line, states: list[State]) -> list[State]:
+        """The units beyond the last whole chunk, and the partial one."""
+        done, whole, lane = line.done, line.whole, self._inner_lane
+        if whole > done:
             symbol = self._symbol("k")
-            with self._fold_loop(symbol, done, done + whole, unit, folds, parts[0]) as frame:
-                self.position[axis] = Position(index(symbol) + lane)
+            with FoldLoop(self.builder, symbol, done, whole, line.unit, folds, states) as frame:
+                self.position[line.axis] = Position(index(symbol) + lane)
                 frame.replace(self._visit(number, folds, frame.values))
-            parts[0] = frame.results
-        if extent - done - whole:
-            self.builder.active = extent - done - whole
-            self.position[axis] = Position(lane + (done + whole))
-            parts[0] = self._visit(number, folds, parts[0])
+            states = frame.results
+        if line.extent > whole:
+            self.builder.active = line.extent - whole
+            self.position[line.axis] = Position(lane + whole)
+            states = self._visit(number, folds, states)
             self.builder.active = None
-        by_fold = zip(*parts, strict=True)
-        return [
-            combine_pairwise(self.builder, fold, column)
-            for fold, column in zip(folds, by_fold, strict=True)
-        ]
+        return states
 
     def _unroll(self, number: int, folds: list[Fold], units: int) -> int:
         """Independent accumulators: enough to hide an addition's latency, fewer for long bodies."""
@@ -345,39 +381,6 @@ class RowLowering:
         while unroll > 1 and units < 2 * unroll:
             unroll //= 2
         return unroll
-
-    def _tree(
-        self,
-        folds: list[Fold],
-        count: int,
-        parts: list[list[State]],
-        chunk: Callable[[Affine, list[list[State]]], list[list[State]]],
-    ) -> list[list[State]]:
-        """Chunks 0 … count - 1, in nested blocks so that no chain of additions is long."""
-        size = 1
-        while size * 2 * _BLOCK < count:
-            size *= _BLOCK
-
-        def level(
-            start: Affine | int, stop: Bound | int, size: int, current: list[list[State]]
-        ) -> list[list[State]]:
-            flat = [state for part in current for state in part]
-            repeated = folds * len(current)
-            symbol = self._symbol("c")
-            loop = self._fold_loop(symbol, start, stop, size, repeated, flat)
-            with loop as frame:
-                if size == 1:
-                    frame.replace(_flatten(chunk(index(symbol), _split(frame.values, len(folds)))))
-                else:
-                    fresh = [
-                        [fold.identity(self.builder, self.lanes > 1) for fold in folds]
-                        for _ in current
-                    ]
-                    end = Bound(index(symbol) + size, count)
-                    frame.join(_flatten(level(index(symbol), end, size // _BLOCK, fresh)))
-            return _split(frame.results, len(folds))
-
-        return level(0, count, size, parts)
 
     def _visit(self, number: int, folds: list[Fold], states: list[State]) -> list[State]:
         """One point (or vector) of the inner axes: fold, keep, store."""
@@ -411,52 +414,6 @@ class RowLowering:
 def _finished(result: Var) -> Leaf:
     """A leaf that is the same wherever it is read."""
     return lambda index, guard: result
-
-
-class _FoldLoop:
-    """A loop that carries fold states; `join` combines with the carried, `replace` sets them."""
-
-    def __init__(
-        self,
-        builder: LoopBuilder,
-        symbol: str,
-        start: Affine | int,
-        stop: Bound | int,
-        step: int,
-        folds: Iterable[Fold],
-        states: list[State],
-    ) -> None:
-        self._builder = builder
-        self._folds = list(folds)
-        self._sizes = [len(state) for state in states]
-        flat = [var for state in states for var in state]
-        self._context = builder.loop(symbol, start, stop, step, flat)
-
-    def __enter__(self) -> _FoldLoop:
-        self._frame = self._context.__enter__()
-        self.values = self._grouped(self._frame.values)
-        self.results = self._grouped(self._frame.results)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._context.__exit__(None, None, None)
-
-    def _grouped(self, flat: list[Var]) -> list[State]:
-        source = iter(flat)
-        return [[next(source) for _ in range(size)] for size in self._sizes]
-
-    def replace(self, states: list[State]) -> None:
-        """The states for the next iteration."""
-        self._frame.yields = [var for state in states for var in state]
-
-    def join(self, partial: list[State]) -> None:
-        """The next states: the carried ones with `partial` folded in."""
-        self.replace(
-            [
-                fold.combine(self._builder, old, new)
-                for fold, old, new in zip(self._folds, self.values, partial, strict=True)
-            ]
-        )
 
 
 def _flatten(parts: list[list[State]]) -> list[State]:

@@ -47,7 +47,7 @@ class SerialLowering:
             tuple(value.type for value in (*self.body.inputs, *self.body.outputs)),
             len(self.body.inputs),
             (),
-            tuple(self.builder.statements),
+            (self.builder.finish_phase(),),
             tuple(self.builder.sites),
         )
 
