@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ...ir.ops.contraction import AxisPair, free_axes
+from ...ir.ops.convolution import window_axes
 from ...ir.types import INT64, TensorType
 from ..trace.array import TracedArray
 from ..trace.lift import emit
@@ -183,7 +184,9 @@ def unwindow_operand(
     **steps: Sequence[int],
 ) -> Result:
     """Every window element counts once."""
-    return emit("windows", g, axes=tuple(axes), sizes=y.shape[g.ndim :], **steps)
+    _, elements = window_axes(g.ndim, axes)
+    sizes = tuple(y.shape[axis] for axis in elements)
+    return emit("windows", g, axes=tuple(axes), sizes=sizes, **steps)
 
 
 # -- reductions -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...ir.graph import Graph, Node
+from ...ir.ops.convolution import window_axes
 from ..target import Target
 from .builder import LoopBuilder
 from .contraction import fitting_lanes
@@ -24,6 +25,7 @@ class UnwindowLowering:
         self.body = body
         self.node: Node = body.nodes[-1]
         self.type = self.node.output.type
+        self.positions, self.elements = window_axes(self.type.rank, self.node.attrs["axes"])
         extent = self.type.shape[-1] if self.type.rank else 1
         self.lanes = fitting_lanes(target.lanes(self.type.dtype.itemsize), extent)
         self.builder = LoopBuilder(self.lanes)
@@ -38,7 +40,7 @@ class UnwindowLowering:
             self._walk(self.type.shape, self._clear)
             phases.append(self.builder.finish_phase())
             self.reader.forget()
-            self._offsets(self.node.inputs[0].type.shape[self.type.rank :], ())
+            self._offsets(())
         phases.append(self.builder.finish_phase())
         return Kernel(
             self.node.op.name,
@@ -80,14 +82,15 @@ class UnwindowLowering:
         zero = self.builder.literal(0, self.type.dtype)
         self.builder.store(buffer_access(self.out, self.type, at), zero)
 
-    def _offsets(self, sizes: tuple[int, ...], offsets: Index) -> None:
+    def _offsets(self, offsets: Index) -> None:
         """Loops over the offsets inside a window; all windows inside of them."""
-        if sizes:
+        shape = self.node.inputs[0].type.shape
+        if len(offsets) < len(self.elements):
             symbol = self._symbol()
-            with self.builder.loop(symbol, 0, sizes[0]):
-                self._offsets(sizes[1:], (*offsets, Position(index(symbol))))
+            with self.builder.loop(symbol, 0, shape[self.elements[len(offsets)]]):
+                self._offsets((*offsets, Position(index(symbol))))
             return
-        counts = self.node.inputs[0].type.shape[: self.type.rank]
+        counts = tuple(shape[axis] for axis in self.positions)
         self._walk(counts, lambda at: self._add(at, offsets))
 
     def _add(self, at: Index, offsets: Index) -> None:
@@ -98,6 +101,9 @@ class UnwindowLowering:
         ):
             place[axis] = at[axis] * stride + offset * dilation
         access = buffer_access(self.out, self.type, tuple(place))
-        value = self.reader.read(self.node.inputs[0], (*at, *offsets))
+        along = dict(zip(self.positions, at, strict=True))
+        along |= dict(zip(self.elements, offsets, strict=True))
+        source = tuple(along[axis] for axis in range(len(along)))
+        value = self.reader.read(self.node.inputs[0], source)
         total = b.compute("add", [b.reload(access, self.type.dtype), value], self.type.dtype)
         b.store(access, total)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...ir.graph import Graph, Node, Value
 from ...ir.ops import Family
+from ...ir.ops.convolution import window_axes
 from ...ir.types import BOOL, INT64, TensorType
 from .builder import LoopBuilder
 from .language import ORIGIN, Access, Affine, Var
@@ -185,11 +186,12 @@ def _read_reverse(reader: BodyReader, node: Node, index: Index, guard: Var | Non
 
 
 def _read_windows(reader: BodyReader, node: Node, index: Index, guard: Var | None) -> Var:
-    rank = node.inputs[0].type.rank
-    source = list(index[:rank])
-    columns = (node.attrs[name] for name in ("axes", "strides", "dilations"))
-    for axis, stride, dilation, inner in zip(*columns, index[rank:], strict=True):
-        source[axis] = source[axis] * stride + inner * dilation
+    axes, strides = node.attrs["axes"], node.attrs["strides"]
+    positions, elements = window_axes(node.inputs[0].type.rank, axes)
+    source = [index[axis] for axis in positions]
+    columns = zip(axes, elements, strides, node.attrs["dilations"], strict=True)
+    for axis, inner, stride, dilation in columns:
+        source[axis] = source[axis] * stride + index[inner] * dilation
     return reader.read(node.inputs[0], tuple(source), guard)
 
 

@@ -7,8 +7,8 @@ derivatives of convolutions and pooling follow from theirs and those of `dot` an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Mapping, Sequence
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,14 @@ def window_span(size: int, dilation: int) -> int:
 def window_count(extent: int, size: int, stride: int, dilation: int) -> int:
     """Positions of a window that lies wholly inside an axis; 0 or less if it does not fit."""
     return (extent - window_span(size, dilation)) // stride + 1
+
+
+def window_axes(rank: int, axes: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where the axes of windows of an array of `rank` axes lie: for each axis of the array that of
+    the positions along it, and for each of the windowed `axes` that of the elements."""
+    before = [sum(other < axis for other in axes) for axis in range(rank)]
+    positions = tuple(axis + extra for axis, extra in enumerate(before))
+    return positions, tuple(positions[axis] + 1 for axis in axes)
 
 
 def _check_axes(rank: int, attrs: Attrs, operands: Sequence[TensorType]) -> None:
@@ -54,17 +62,18 @@ def _windows_rule(operands: Sequence[TensorType], attrs: Attrs) -> Types:
         f"windows have a positive size per axis: {sizes}",
         operands,
     )
-    shape = list(x.shape)
+    shape: list[tuple[int, ...]] = [(extent,) for extent in x.shape]
     for axis, size, stride, dilation in zip(
         axes, sizes, attrs["strides"], attrs["dilations"], strict=True
     ):
-        shape[axis] = window_count(x.shape[axis], size, stride, dilation)
+        count = window_count(x.shape[axis], size, stride, dilation)
         require(
-            shape[axis] >= 1,
+            count >= 1,
             f"a window of {size} elements, {dilation} apart, fits along axis {axis}",
             operands,
         )
-    return (x.with_shape((*shape, *sizes)),)
+        shape[axis] = (count, size)
+    return (x.with_shape(tuple(chain.from_iterable(shape))),)
 
 
 def _element_slices(
@@ -82,14 +91,13 @@ def _element_slices(
 
 def _windows(x: Array, **attrs: Any) -> Array:
     (type,) = _windows_rule([TensorType(x.dtype, x.shape)], attrs)
-    steps = list(x.strides)
-    inner = []
+    steps: list[tuple[int, ...]] = [(step,) for step in x.strides]
     for axis, stride, dilation in zip(
         attrs["axes"], attrs["strides"], attrs["dilations"], strict=True
     ):
-        inner.append(x.strides[axis] * dilation)
-        steps[axis] = x.strides[axis] * stride
-    return np.lib.stride_tricks.as_strided(x, type.shape, (*steps, *inner), writeable=False)
+        steps[axis] = (x.strides[axis] * stride, x.strides[axis] * dilation)
+    strides = tuple(chain.from_iterable(steps))
+    return np.lib.stride_tricks.as_strided(x, type.shape, strides, writeable=False)
 
 
 windows = declare(
@@ -98,8 +106,8 @@ windows = declare(
     1,
     _windows_rule,
     _windows,
-    "element (…, p, …, k) is x[…, p stride + k dilation, …] for each of `axes`; the axes k, of "
-    "`sizes`, come last in the order of `axes`",
+    "element (…, p, k, …) is x[…, p stride + k dilation, …] for each of `axes`: behind the axis of "
+    "positions comes that of the elements, whose extent is in `sizes`",
     attrs=("axes", "sizes", "strides", "dilations"),
     cost=0,
 )
@@ -111,29 +119,32 @@ def _unwindow_rule(operands: Sequence[TensorType], attrs: Attrs) -> Types:
     _check_axes(rank, attrs, operands)
     require(y.dtype.kind in "iuf", "unwindow adds numbers", operands)
     require(len(extents) == len(axes), "unwindow takes an extent per axis", operands)
-    shape = list(y.shape[:rank])
+    positions, elements = window_axes(rank, axes)
+    shape = [y.shape[axis] for axis in positions]
     for axis, extent in zip(axes, extents, strict=True):
         shape[axis] = extent
     result = y.with_shape(tuple(shape))
     forward = {name: attrs[name] for name in ("axes", "strides", "dilations")}
+    sizes = tuple(y.shape[axis] for axis in elements)
     require(
-        _windows_rule([result], {**forward, "sizes": y.shape[rank:]}) == (y,),
+        _windows_rule([result], {**forward, "sizes": sizes}) == (y,),
         f"unwindow takes all windows of an array of extents {extents} along axes {axes}",
         operands,
     )
     return (result,)
 
 
-def window_offsets(sizes: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """The positions inside a window, in row-major order."""
-    return product(*map(range, sizes))
+def _at(fixed: Mapping[int, int], rank: int) -> tuple[int | slice, ...]:
+    """The index of all elements at the `fixed` positions along some axes."""
+    return tuple(fixed.get(axis, slice(None)) for axis in range(rank))
 
 
 def _unwindow(y: Array, **attrs: Any) -> Array:
     (type,) = _unwindow_rule([TensorType(y.dtype, y.shape)], attrs)
     out = np.zeros(type.shape, y.dtype)
-    for offsets in window_offsets(y.shape[type.rank :]):
-        part = y[(..., *offsets)]
+    _, elements = window_axes(type.rank, attrs["axes"])
+    for offsets in product(*(range(y.shape[axis]) for axis in elements)):
+        part = y[_at(dict(zip(elements, offsets, strict=True)), y.ndim)]
         out[_element_slices(type.rank, offsets, part.shape, attrs)] += part
     return out
 

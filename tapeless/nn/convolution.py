@@ -60,15 +60,15 @@ def _convolve(
     _check_shapes(name, rank, x.shape, w.shape, parts)
     count, (results, depth) = x.shape[0], w.shape[:2]
     image = padded(x, margins, 0)
-    positions, elements = "pq"[:rank], "ij"[:rank]
+    positions, elements, slid = "pq"[:rank], "ij"[:rank], "piqj"[: 2 * rank]
     if parts == 1:
         shown = windows(image, w.shape[2:], strides, dilations, name)
-        rule = f"oc{elements},nc{positions}{elements}->no{positions}"
+        rule = f"oc{elements},nc{slid}->no{positions}"
         return np.einsum(rule, w, shown, optimize=True)
     image = image.reshape(count, parts, depth, *image.shape[2:])
     kernels = w.reshape(parts, results // parts, *w.shape[1:])
     shown = windows(image, w.shape[2:], strides, dilations, name)
-    rule = f"goc{elements},ngc{positions}{elements}->ngo{positions}"
+    rule = f"goc{elements},ngc{slid}->ngo{positions}"
     product = np.einsum(rule, kernels, shown, optimize=True)
     return product.reshape(count, results, *product.shape[3:])
 

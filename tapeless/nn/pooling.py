@@ -21,7 +21,7 @@ def max_pool2d(x: Array, size: Any, stride: Any = None, padding: Any = 0) -> Arr
     """
     x = as_array(x)
     lowest = -np.inf if x.dtype.kind == "f" else _least(x.dtype)
-    return np.max(_pooled("max_pool2d", x, size, stride, padding, lowest), axis=(-2, -1))
+    return np.max(_pooled("max_pool2d", x, size, stride, padding, lowest), axis=(-3, -1))
 
 
 def avg_pool2d(x: Array, size: Any, stride: Any = None, padding: Any = 0) -> Array:
@@ -30,7 +30,7 @@ def avg_pool2d(x: Array, size: Any, stride: Any = None, padding: Any = 0) -> Arr
     Arguments, shape and errors as `max_pool2d`.
     """
     x = as_array(x)
-    return np.mean(_pooled("avg_pool2d", x, size, stride, padding, 0), axis=(-2, -1))
+    return np.mean(_pooled("avg_pool2d", x, size, stride, padding, 0), axis=(-3, -1))
 
 
 def _least(dtype: np.dtype[Any]) -> int:

@@ -49,7 +49,7 @@ def padded(x: Array, padding: Sequence[int], fill: Any) -> Array:
 def windows(
     x: Array, sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int], name: str
 ) -> Array:
-    """The windows along the last axes: (…, positions…, elements…).
+    """The windows along the last axes: (…, positions, elements, positions, elements).
 
     Raises `ShapeError` if a window does not fit.
     """

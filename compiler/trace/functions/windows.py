@@ -63,8 +63,9 @@ def sliding_window_view(
     ones = (1,) * len(along)
     sized = [int(sizes[i]) for i in order]
     result = windows(array, [along[i] for i in order], sized, ones, ones)
-    inner = [array.ndim + order.index(i) for i in range(len(order))]
-    return np.transpose(result, (*range(array.ndim), *inner))  # type: ignore
+    positions, elements = convolution.window_axes(array.ndim, [along[i] for i in order])
+    inner = [elements[order.index(i)] for i in range(len(order))]
+    return np.transpose(result, (*positions, *inner))  # type: ignore
 
 
 TABLE: Table = {np.lib.stride_tricks.sliding_window_view: sliding_window_view}
