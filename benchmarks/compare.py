@@ -1,6 +1,6 @@
 """Step times of tapeless and its peers, relative to each other and to the machine's limit.
 
-    python benchmarks/compare.py                             everything, some minutes
+    python benchmarks/compare.py                             everything, ten minutes
     python benchmarks/compare.py --workload neuron pointwise --rounds 20
     python benchmarks/compare.py --peers tapeless numpy      no other peers
     python benchmarks/compare.py --list

@@ -10,10 +10,13 @@ READINGS, INPUTS = 12, 2
 
 
 def make(rng):
-    """Readings of which those with a positive sum are to be told apart."""
+    """Readings of which those with a positive sum are to be told apart.
+
+    The bias has one element and not none: torch.compile (2.13) leaves a 0-d parameter as it was.
+    """
     x = normal(rng, (READINGS, INPUTS), "float64")
     y = (x.sum(axis=1) > 0).astype("float64")
-    return {"w": onp.zeros(INPUTS), "b": onp.zeros(())}, (x, y)
+    return {"w": onp.zeros(INPUTS), "b": onp.zeros(1)}, (x, y)
 
 
 def loss(np, params, x, y):
@@ -39,7 +42,7 @@ def numpy_gradients(np, params, x, y):
     p = 1 / (1 + np.exp(-(x @ params["w"] + params["b"])))
     error = p - y
     d_sum = error * p * (1 - p) * (2 / len(y))
-    return error @ error / len(y), {"w": d_sum @ x, "b": d_sum.sum()}
+    return error @ error / len(y), {"w": d_sum @ x, "b": d_sum.sum(keepdims=True)}
 
 
 NEURON = Training(

@@ -111,15 +111,22 @@ def _norm_backward(np, params, name, saved, g, grads):
     return (g - g.mean(axis=-1, keepdims=True) - centred * slope) / deviation
 
 
+def _dense_forward(params, name, x):
+    """All tokens of all sequences as the rows of one product, not one product per sequence."""
+    y = x.reshape(-1, x.shape[-1]) @ params[f"{name}_w"]
+    y += params[f"{name}_b"]
+    return y.reshape(BATCH, TOKENS, -1)
+
+
 def _dense_backward(params, name, x, g, grads):
     rows = g.reshape(-1, g.shape[-1])
     grads[f"{name}_w"] = x.reshape(-1, x.shape[-1]).T @ rows
     grads[f"{name}_b"] = rows.sum(axis=0)
-    return g @ params[f"{name}_w"].T
+    return (rows @ params[f"{name}_w"].T).reshape(x.shape)
 
 
 def _attention_forward(np, params, x):
-    qkv = dense(params, "qkv", x).reshape(BATCH, TOKENS, 3, HEADS, DEPTH)
+    qkv = _dense_forward(params, "qkv", x).reshape(BATCH, TOKENS, 3, HEADS, DEPTH)
     q, k, v = (qkv[:, :, i].transpose(0, 2, 1, 3) for i in range(3))
     scores = q @ k.transpose(0, 1, 3, 2)
     scores *= np.float32(1 / sqrt(DEPTH))
@@ -128,7 +135,7 @@ def _attention_forward(np, params, x):
     shares = np.exp(scores, out=scores)
     shares /= shares.sum(axis=-1, keepdims=True)
     mixed = (shares @ v).transpose(0, 2, 1, 3).reshape(BATCH, TOKENS, WIDTH)
-    return dense(params, "out", mixed), (x, q, k, v, shares, mixed)
+    return _dense_forward(params, "out", mixed), (x, q, k, v, shares, mixed)
 
 
 def _attention_backward(np, params, saved, g, grads):
@@ -158,10 +165,10 @@ def numpy_gradients(np, params, x, y):
     attended, saved_attention = _attention_forward(np, params, normed1)
     middle = x + attended
     normed2, saved2 = _norm_forward(np, params, "norm2", middle)
-    up = dense(params, "up", normed2)
+    up = _dense_forward(params, "up", normed2)
     t = np.tanh(GELU * (up + CUBIC * up * up * up))
     inner = 0.5 * up * (1 + t)
-    error = middle + dense(params, "down", inner) - y
+    error = middle + _dense_forward(params, "down", inner) - y
     value = np.vdot(error, error) / error.size
     error *= 2 / error.size
     d_inner = _dense_backward(params, "down", inner, error, grads)
