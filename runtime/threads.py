@@ -20,7 +20,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from ..ir.errors import ArgumentError
-from .jit import link
+from .jit import assemble, link
 from .pool_code import ENTRIES, HAS_THREADS, MAX_THREADS, pool_text
 
 _IDLE_NS = 1_500_000
@@ -58,7 +58,7 @@ class Pool:
     """The native pool. `parallel` is the address of what programs call; see `ir.program`."""
 
     def __init__(self, threads: int) -> None:
-        builder = llvm.JITLibraryBuilder().add_ir(pool_text())
+        builder = llvm.JITLibraryBuilder().add_object_img(assemble(pool_text()))
         for entry in ENTRIES:
             builder.export_symbol(entry)
         self._library = link(builder, "pool")

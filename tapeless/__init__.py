@@ -11,7 +11,7 @@
 
 `compile` turns a plain NumPy function into native code; the transformations (`grad`, `vmap`, …) are
 functions of functions and work inside and outside of it. `nn` has layers and losses, `optim`
-optimizers, `errors` what is raised.
+optimizers, `errors` what is raised. `set_threads` bounds the threads that programs run on.
 """
 
 from . import errors, nn, optim
@@ -21,6 +21,7 @@ from .compiled import CompiledFunction, compile
 from .custom import custom_vjp, stop_gradient
 from .jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from .lowered import Cost, Lowered
+from .runtime.threads import get_threads, set_threads
 from .transforms import grad, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ __all__ = [
     "compile",
     "custom_vjp",
     "errors",
+    "get_threads",
     "grad",
     "hessian",
     "hvp",
@@ -43,6 +45,7 @@ __all__ = [
     "jvp",
     "nn",
     "optim",
+    "set_threads",
     "stop_gradient",
     "value_and_grad",
     "vjp",

@@ -223,7 +223,7 @@ class CompiledFunction:
         found = self._state.programs.get(key)
         if found is None:
             compilation = compile_graph(traced.graph, updates=traced.updates)
-            found = compilation, Executable(compilation.program)
+            found = compilation, Executable(compilation.program, self.threads)
             self._state.programs[key] = found
         return found
 
@@ -355,7 +355,7 @@ def compile(
     It is traced and compiled at the first call with each new signature: the structure of its
     arguments and the dtypes, shapes and layouts of their arrays. Arguments named in `static` are
     compile-time values, part of the signature. `example` makes a tuple of arguments for the command
-    line tools. `threads` bounds the threads that one call may use; programs use one at present.
+    line tools. `threads` bounds the threads that one call may use, besides `set_threads`.
     Raises `ArgumentError` for options that make no sense.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from argparse import Namespace
 from importlib.metadata import version
@@ -10,6 +9,7 @@ from importlib.metadata import version
 import llvmlite.binding
 
 from ..compiler.target import host_target
+from ..runtime.threads import get_threads, usable_cores
 from .terminal import write_result
 
 PACKAGES = ("tapeless", "numpy", "llvmlite", "networkx")
@@ -36,5 +36,5 @@ def facts() -> list[tuple[str, str]]:
         ("vectors", f"{target.level}: {target.vector_registers} of {target.vector_bytes} bytes"),
         ("caches", f"L1 {target.l1_bytes >> 10} KiB, L2 {target.l2_bytes >> 10} KiB (assumed)"),
         ("features", " ".join(sorted(features))),
-        ("threads", f"1 (programs run on the calling thread; {os.cpu_count()} CPUs)"),
+        ("threads", f"{get_threads()} ({usable_cores()} usable cores)"),
     ]
