@@ -70,7 +70,7 @@ class Fuser:
             # Not into the kernel that made its operands, where it would have to be stored, but
             # apart: it is merged into the kernel that reads it.
             siblings = []
-            candidates = [g for g in candidates if g.nodes[0].outputs[0] in self.remade]
+            candidates = [g for g in candidates if self._is_apart(g)]
         homes = self._homes(node, candidates, siblings, needed.values())
         if homes:
             (group, alignment), *others = homes
@@ -78,6 +78,8 @@ class Fuser:
             for other, _ in others:
                 if other in candidates:
                     self._try_to_merge(group, other)
+            if self._is_apart(group) and node.outputs[0] not in self.remade:
+                self._reunite(group)
             return
         kind, space, alignment = own_space(node)
         self._join(self.groups.create(kind, space), node, alignment, bases, needed.values())
@@ -97,6 +99,25 @@ class Fuser:
             if self.groups.may_join(group, needed):
                 found.append((group, verdict))
         return found
+
+    def _is_apart(self, group: Group) -> bool:
+        """Whether the group began with a value that is to be made again by its reader."""
+        return group.nodes[0].outputs[0] in self.remade
+
+    def _reunite(self, group: Group) -> None:
+        """Merge a reader that has what it reads made again with the kernels that made the rest.
+
+        Where that is possible nothing needs to be stored, which is better still.
+        """
+        makers = {
+            maker.number: maker
+            for node in group.nodes
+            for value in self.bases(node)
+            if (maker := self.groups.of.get(value)) is not None and maker is not group
+        }
+        for number in sorted(makers, reverse=True):
+            host, guest = sorted((makers[number], group.current), key=choosiness)
+            self._try_to_merge(host, guest)
 
     def _try_to_merge(self, group: Group, other: Group) -> None:
         if not self.groups.may_merge(group, other):
