@@ -284,6 +284,36 @@ def _reverse(graph: RandomGraph, name: str) -> None:
     graph.emit(name, x, axes=tuple(a for a in range(x.type.rank) if graph.chance(0.6)))
 
 
+def _window_attrs(graph: RandomGraph, shape: Shape) -> dict[str, tuple[int, ...]]:
+    """Windows along some axes, of any size that fits, side by side rather often."""
+    axes = tuple(a for a, extent in enumerate(shape) if extent and graph.chance(0.5))
+    dilations = tuple(graph.pick((1, 1, 2)) for _ in axes)
+    sizes = tuple(
+        graph.pick(range(1, min(4, (shape[axis] - 1) // dilation + 1) + 1))
+        for axis, dilation in zip(axes, dilations, strict=True)
+    )
+    strides = tuple(graph.pick((1, size, size, 3)) for size in sizes)
+    return {"axes": axes, "sizes": sizes, "strides": strides, "dilations": dilations}
+
+
+def _windows(graph: RandomGraph, name: str) -> None:
+    x = graph.value(name, least_rank=1)
+    attrs = _window_attrs(graph, x.type.shape)
+    (type,) = OPS[name].infer([x.type], attrs)
+    if graph.fits(type.shape):
+        graph.emit(name, x, **attrs)
+
+
+def _unwindow(graph: RandomGraph, name: str) -> None:
+    x = graph.value(name, "iuf", least_rank=1)
+    attrs = _window_attrs(graph, x.type.shape)
+    (type,) = OPS["windows"].infer([x.type], attrs)
+    del attrs["sizes"]
+    if graph.fits(type.shape):
+        extents = tuple(x.type.shape[axis] for axis in attrs["axes"])
+        graph.emit(name, graph.like(name, type), extents=extents, **attrs)
+
+
 def _pad(graph: RandomGraph, name: str) -> None:
     x = graph.value(name)
     low, high, interior = (tuple(graph.pick((0, 0, 1, 3)) for _ in x.type.shape) for _ in range(3))
@@ -377,6 +407,8 @@ MAKERS: dict[str, Maker] = {
     "transpose": _transpose,
     "slice": _slice,
     "reverse": _reverse,
+    "windows": _windows,
+    "unwindow": _unwindow,
     "pad": _pad,
     "concatenate": _concatenate,
     "update": _update,

@@ -168,7 +168,7 @@ def windows_operand(
     x: TracedArray,
     axes: Sequence[int],
     sizes: Sequence[int],
-    **steps: Sequence[int],
+    **steps: Any,
 ) -> Result:
     """Every element gathers the cotangents of the windows that it lies in."""
     extents = tuple(x.shape[axis] for axis in axes)
@@ -181,7 +181,7 @@ def unwindow_operand(
     y: TracedArray,
     axes: Sequence[int],
     extents: Sequence[int],
-    **steps: Sequence[int],
+    **steps: Any,
 ) -> Result:
     """Every window element counts once."""
     _, elements = window_axes(g.ndim, axes)

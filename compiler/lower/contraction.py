@@ -23,8 +23,10 @@ Tiling = tuple[float, "ProductTile"]
 _FMA_LATENCY = 4
 """Cycles until an accumulator can be used again (Zen 4/5, Golden Cove: 4)."""
 
-_MOST_REGISTERS = 4
-"""Vectors of one row that are kept in registers."""
+_MOST_VECTORS = 4
+_MOST_HELD = 7
+"""Vectors of one row in a tile, and of one operand in all: no more than leaves room for as many
+accumulators on a machine of 16 registers."""
 
 _COST_OF_A_REGISTER = 0.003
 """Every register of every shape of tile is code to be compiled: some per mille of time."""
@@ -177,14 +179,15 @@ def _tilings(loops: ProductLoops, vector: int | None, widest: int, target: Targe
     contracted = loop is None or loop.axis is None
     side = loop.side() if loop else None
     held = 1 if side is None else side
-    count = 1 if contracted or loop is None else min(_MOST_REGISTERS, -(-loop.extent // lanes))
+    count = 1 if contracted or loop is None else min(_MOST_VECTORS, -(-loop.extent // lanes))
     result = []
     for row in _unrolled(loops, 1 - held, vector):
         for column in _unrolled(loops, held, vector):
             for vectors in range(1, count + 1):
-                for columns in _counts(loops, column, _MOST_REGISTERS * 2 // vectors):
-                    left = target.vector_registers - 1 - columns * vectors
-                    for rows in _counts(loops, row, left // (columns * vectors)):
+                room = target.vector_registers - 1
+                for columns in _counts(loops, column, _MOST_HELD // vectors):
+                    wide = columns * vectors
+                    for rows in _counts(loops, row, (room - wide) // wide):
                         tile = ProductTile(vector, lanes, vectors, held, row, rows, column, columns)
                         result.append((_cycles(loops, tile), tile))
     return result

@@ -217,6 +217,16 @@ def test_the_angle_has_no_derivative_at_the_origin() -> None:
     _check(_binary("arctan2", 1), [[0], [0]], [NAN], [NAN])
 
 
+def test_equal_maxima_of_windows_share_and_windows_that_overlap_add_up() -> None:
+    def build(emit: Callable[..., Any], xs: Sequence[Any]) -> Sequence[Any]:
+        attrs = {"axes": (0,), "sizes": (2,), "strides": (1,), "dilations": (1,)}
+        return [emit("reduce_max", emit("windows", *xs, **attrs), axes=(1,))]
+
+    graph = graph_of([TensorType(F64, (4,))], build)
+    (gradient,) = run(vjp_graph(graph), [np.array([1.0, 1, 0, 0]), np.array([1.0, 1, 1])])
+    assert gradient.tolist() == [0.5, 1.5, 0.5, 0.5]
+
+
 def test_a_nan_that_wins_gets_no_derivative() -> None:
     _check(_binary("max", 2), [[NAN, 1], [1, NAN]], [0, 0], [0, 0])
     graph = graph_of([TensorType(F64, (2,))], lambda emit, xs: [emit("reduce_max", *xs, axes=(0,))])

@@ -250,6 +250,38 @@ CASES: list[tuple[str, str, str, str]] = [
         a: f64[2,5,3] = transpose[axes=(0,2,1)] b""",
         "dot",
     ),
+    (
+        "windows[side by side]",
+        "x: f64[7,3]",
+        "a: f64[3,2,3] = windows[axes=(0,), sizes=(2,), strides=(2,), dilations=(1,)] x",
+        "slice reshape",
+    ),
+    (
+        "windows[side by side]",
+        "x: f64[6,4]",
+        """a: f64[2,3,4,1] = windows[axes=(0,1), sizes=(3,1), strides=(3,1), dilations=(1,2)] x""",
+        "reshape",
+    ),
+    (
+        "unwindow[side by side]",
+        "y: f64[3,2,3]",
+        "a: f64[7,3] = unwindow[axes=(0,), extents=(7,), strides=(2,), dilations=(1,)] y",
+        "constant broadcast add reshape pad",
+    ),
+    (
+        "windows transpose",
+        "x: f64[5,3,7]",
+        """b: f64[7,5,3] = transpose[axes=(2,0,1)] x
+        a: f64[5,3,1,2,3] = windows[axes=(0,1), sizes=(3,2), strides=(1,3), dilations=(1,2)] b""",
+        "windows transpose",
+    ),
+    (
+        "slice windows",
+        "x: f64[12,3]",
+        """b: f64[8,5,3] = windows[axes=(0,), sizes=(5,), strides=(1,), dilations=(1,)] x
+        a: f64[3,2,2] = slice[starts=(1,1,0), limits=(8,5,2), steps=(3,3,1)] b""",
+        "slice windows",
+    ),
 ]
 """How a rule's text starts, inputs, nodes that end in `a`, and the ops left by this rule alone."""
 
