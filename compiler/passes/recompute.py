@@ -56,13 +56,21 @@ def _boundary(graph: Graph) -> _Boundary:
     line = _Boundary(early=set(graph.inputs), free=set(graph.inputs))
     _find_early(graph, line)
     line.in_memory.update(graph.outputs)
+    producers = graph.producers()
     for node in graph.nodes:
         if node.outputs[0] not in line.early and node.op.family not in _READ_ON_THE_FLY:
-            line.in_memory.update(node.inputs)
+            line.in_memory.update(_shown(value, producers) for value in node.inputs)
     for node in graph.nodes:
         if node.outputs[0] in line.early:
             _price(node, line)
     return line
+
+
+def _shown(value: Value, producers: Mapping[Value, Node]) -> Value:
+    """What has to lie in memory for `value` to be read: windows are looked up in their array."""
+    while (node := producers.get(value)) is not None and node.op.name == "windows":
+        (value,) = node.inputs
+    return value
 
 
 def _find_early(graph: Graph, line: _Boundary) -> None:

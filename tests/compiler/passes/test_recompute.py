@@ -154,3 +154,15 @@ def test_the_usual_networks_do_not_need_networkx(monkeypatch) -> None:
 def test_the_same_graph_gives_the_same_text() -> None:
     texts = {print_graph(save_or_recompute(RandomGraph(3).build(steps=40))) for _ in range(3)}
     assert len(texts) == 1
+
+
+def test_of_windows_that_a_late_product_reads_their_array_is_kept() -> None:
+    graph = parse_graph("""graph g(x: f32[2,40], w: f32[3,4]) {
+      y: f32[2,40] = exp x
+      s: f32[2,37,4] = windows[axes=(1,), sizes=(4,), strides=(1,), dilations=(1,)] y
+      z: f32[3,2,37] = dot[batch=((),()), contract=((1,),(2,))] w s
+      t: f32[3,2,37] = tanh z                       # backward
+      d: f32[3,4] = dot[batch=((),()), contract=((1,2),(0,1))] t s  # backward
+      return z, d
+    }""")
+    assert held_bytes(save_or_recompute(graph)) == 2 * 40 * 4
