@@ -59,7 +59,7 @@ class BlockLowering(RowLowering):
             self.blocks[number] = segments[-1].first + segments[-1].count
             self._reserve_partials(number)
             for segment in segments:
-                symbol = self._symbol("b")
+                symbol = self._symbol("s")
                 share = Share(0, segment.first)
                 with self.builder.loop(symbol, 0, segment.count, share=share):
                     visit = partial(self._block, number, segment, symbol)

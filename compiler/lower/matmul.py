@@ -31,6 +31,7 @@ _COST_OF_A_REGISTER = 0.003
 _FAR_APART = 2048  # bytes between rows of B from which on every row is another page
 _READ_OFTEN = 8  # tiles of rows that share a panel
 _DEEP = 256  # steps of k
+_PER_PIECE = 4  # tiles of rows for which a piece packs a panel that others pack as well
 _NO_AXIS = -1
 
 Step = Callable[[Affine, Affine, list[Var]], list[Var]]
@@ -193,7 +194,7 @@ class MatmulLowering:
         if self._panel(tile) is None:
             *grid, by_rows, by_columns = divide([*outer, rows, columns], wanted)
         else:
-            *grid, by_columns, by_rows = divide([*outer, columns, rows // _READ_OFTEN], wanted)
+            *grid, by_columns, by_rows = divide([*outer, columns, rows // _PER_PIECE], wanted)
             by_rows = Division(rows, by_rows.pieces)
         self.grid = [*grid, by_columns, by_rows]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from ...ir.graph import Graph, Node
 from ...ir.types import TensorType
 from ..target import Target
 from .builder import LoopBuilder
-from .language import LANE, Affine, Kernel, Var, index
+from .division import divide, pieces_wanted
+from .language import LANE, Affine, Division, Kernel, Phase, Share, Var, index
 from .pull import BodyReader, Index, Position, buffer_access, checked_index
 
 
@@ -30,6 +32,10 @@ class SerialLowering:
         self.builder = LoopBuilder(lanes)
         self.reader = BodyReader(body, self.builder)
         self.out = len(body.inputs)
+        self.wanted = pieces_wanted(body, target)
+        self.phases: list[Phase] = []
+        self.grid: list[Division] = []
+        self._shared_axis: int | None = None
         self._symbols = 0
 
     def _vector_axis_is_free(self) -> bool:
@@ -42,18 +48,33 @@ class SerialLowering:
         """The kernel."""
         if 0 not in self.type.shape:
             self._cumsum() if self.kind == "cumsum" else self._scatter()
+        self._finish_phase()
         return Kernel(
             self.kind,
             tuple(value.type for value in (*self.body.inputs, *self.body.outputs)),
             len(self.body.inputs),
             (),
-            (self.builder.finish_phase(),),
+            tuple(self.phases),
             tuple(self.builder.sites),
         )
 
     def _symbol(self) -> str:
         self._symbols += 1
         return f"i{self._symbols - 1}"
+
+    def _finish_phase(self) -> None:
+        self.phases.append(self.builder.finish_phase(self.grid))
+        self.grid, self._shared_axis = [], None
+
+    def _share_out(self, extents: tuple[int, ...], vector: int | None) -> None:
+        """Let pieces of this phase have a part each of the first of the axes to be walked."""
+        wide = [axis for axis, extent in enumerate(extents) if extent > 1]
+        if not wide:
+            return
+        step = self.lanes if wide[0] == vector else 1
+        grid = divide([-(-extents[wide[0]] // step)], self.wanted)
+        if grid[0].pieces > 1:
+            self.grid, self._shared_axis = grid, wide[0]
 
     def _walk(
         self,
@@ -71,15 +92,19 @@ class SerialLowering:
         step = self.lanes if axis == vector else 1
         lane = index(LANE) if step > 1 else Affine()
         whole = extent - extent % step
+        shared = axis == self._shared_axis
         if whole:
             symbol = self._symbol()
-            with self.builder.loop(symbol, 0, whole, step):
+            with self.builder.loop(symbol, 0, whole, step, share=Share(0) if shared else None):
                 here = Position(index(symbol) + lane)
                 self._walk(extents, vector, visit, (*at, here))
         if extent % step:
-            self.builder.active = extent % step
-            self._walk(extents, vector, visit, (*at, Position(lane + whole)))
-            self.builder.active = None
+            last = Share(0, whole // step)
+            once = self.builder.loop(self._symbol(), 0, 1, share=last) if shared else nullcontext()
+            with once:
+                self.builder.active = extent % step
+                self._walk(extents, vector, visit, (*at, Position(lane + whole)))
+                self.builder.active = None
 
     def _place(self, at: Index) -> tuple[int, TensorType, Index]:
         return self.out, self.type, at
@@ -105,6 +130,7 @@ class SerialLowering:
                 b.store(buffer_access(self.out, self.type, here), total)
                 frame.yields = [total]
 
+        self._share_out(others, vector)
         self._walk(others, vector, line)
 
     def _scatter(self) -> None:
@@ -137,7 +163,10 @@ class SerialLowering:
                 value = b.compute("add", [old, value], self.type.dtype)
             b.store(access, value)
 
-        self._walk(self.type.shape, last if self.lanes > 1 else None, copy)
+        vector = last if self.lanes > 1 else None
+        self._share_out(self.type.shape, vector)
+        self._walk(self.type.shape, vector, copy)
+        self._finish_phase()
         if 0 not in updates.type.shape:
             vector = updates.type.rank - 1 if self.lanes > 1 else None
             self._walk(updates.type.shape, vector, write)

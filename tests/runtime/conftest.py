@@ -28,10 +28,14 @@ MakeProgram = Callable[..., Program]
 
 @pytest.fixture
 def make_program() -> MakeProgram:
-    """`make_program(body, inputs, outputs, **fields)`: `body` follows `HEAD`."""
+    """`make_program(body, inputs, outputs, before, **fields)`: `before`, `HEAD`, then `body`."""
 
     def make(
-        body: str, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], **fields: Any
+        body: str,
+        inputs: tuple[TensorType, ...],
+        outputs: tuple[TensorType, ...],
+        before: str = "",
+        **fields: Any,
     ) -> Program:
         defaults: dict[str, Any] = {
             "constants": (),
@@ -40,7 +44,7 @@ def make_program() -> MakeProgram:
             "failures": (),
             "kernels": (),
         }
-        code = assemble(HEAD + body + "}\n")
+        code = assemble(before + HEAD + body + "}\n")
         return Program("p", "program", code, inputs, outputs, **(defaults | fields))
 
     return make
