@@ -266,6 +266,8 @@ class KernelEmitter:
                 mask = self._mask(target.lanes, statement.attrs["active"], None)
                 assert mask is not None
                 return b.select(mask, *args)
+            case "pick_lanes":
+                return b.shuffle(args[0], None, statement.attrs["lanes"])
             case "combine_lanes":
                 return self._combine_lanes(statement, args)
         source = statement.args[-1 if statement.op == "select" else 0].dtype

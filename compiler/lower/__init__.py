@@ -1,9 +1,9 @@
 """Lowering: a fused node becomes a kernel in the loop language.
 
 `language.py` defines and prints that language, `builder.py` places its statements, `pull.py` turns
-values at indices into statements; `rows.py`, `blocks.py`, `matmul.py`, `convolution.py`,
-`overlap.py` and `serial.py` make the loops, `division.py` says how they are shared out among
-threads. Called by the pipeline; knows nothing of LLVM.
+values at indices into statements; `rows.py`, `blocks.py`, `segments.py`, `matmul.py`,
+`convolution.py`, `overlap.py` and `serial.py` make the loops, `division.py` says how they are
+shared out among threads. Called by the pipeline; knows nothing of LLVM.
 """
 
 from __future__ import annotations
@@ -17,11 +17,17 @@ from .convolution import ConvolutionLowering, reads_windows
 from .language import Kernel, print_kernel
 from .matmul import MatmulLowering
 from .overlap import UnwindowLowering
+from .segments import segment_lowering
 from .serial import SerialLowering
 
 __all__ = ["LOWERING", "Kernel", "lower_kernel", "print_kernel"]
 
 Lowering = Callable[[str, Graph, Target], Kernel]
+
+
+def _rows(kind: str, body: Graph, target: Target) -> Kernel:
+    short = segment_lowering(kind, body, target)
+    return lower_rows(kind, body, target) if short is None else short.lower()
 
 
 def _dot(kind: str, body: Graph, target: Target) -> Kernel:
@@ -39,8 +45,8 @@ def _serial(kind: str, body: Graph, target: Target) -> Kernel:
 
 
 LOWERING: dict[str, Lowering] = {
-    "map": lower_rows,
-    "rows": lower_rows,
+    "map": _rows,
+    "rows": _rows,
     "dot": _dot,
     "cumsum": _serial,
     "unwindow": _unwindow,

@@ -137,11 +137,20 @@ class LoopBuilder:
     def _compute(
         self, op: str, args: tuple[Var, ...], dtype: DType, vector: bool, **attrs: Any
     ) -> Var:
-        key = (op, args, dtype, tuple(sorted((k, str(v)) for k, v in attrs.items())))
-        var, where = self._number(key, frozenset(), args, dtype, self.lanes if vector else 1)
+        lanes = self.lanes if vector else 1
+        key = (op, args, dtype, lanes, tuple(sorted((k, str(v)) for k, v in attrs.items())))
+        var, where = self._number(key, frozenset(), args, dtype, lanes)
         if where is not None:
             where.append(Compute(var, op, args, attrs))
         return var
+
+    def pick_lanes(self, var: Var, lanes: Sequence[int]) -> Var:
+        """The vector of some lanes of another, as many as are named."""
+        key = ("pick", var, tuple(lanes))
+        target, where = self._number(key, frozenset(), (var,), var.dtype, len(lanes))
+        if where is not None:
+            where.append(Compute(target, "pick_lanes", (var,), {"lanes": tuple(lanes)}))
+        return target
 
     def combine_lanes(self, op: str, args: Sequence[Var]) -> Var:
         """Fold the lanes of a vector into a scalar; those of (value, position) into a position."""

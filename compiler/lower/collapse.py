@@ -37,7 +37,7 @@ def _mergeable(space: Space) -> list[tuple[int, ...]]:
     return runs
 
 
-def _can_collapse(body: Graph, space: Space) -> bool:
+def can_collapse(body: Graph, space: Space) -> bool:
     """Only bodies in which every value of rank > 0 is aligned, and no op depends on positions."""
     plain = {"broadcast", "transpose", "reshape", "constant", "sum", "prod"}
     plain |= {"reduce_max", "reduce_min"}
@@ -113,6 +113,6 @@ def collapse_axes(body: Graph) -> Graph:
     Ensures: the same elements in memory order, over as few and as long axes as possible.
     """
     space = derive(body)
-    if 0 in space.extents or not _can_collapse(body, space) or not is_consistent(body, space):
+    if 0 in space.extents or not can_collapse(body, space) or not is_consistent(body, space):
         return body
     return _Collapser(body, space).run()
