@@ -17,7 +17,9 @@ def _constant_rule(
     value = attrs["value"]
     # A foreign byte order is not among these: what is compiled in has to be native.
     require(
-        value.dtype in DTYPE_NAMES.values(), f"a constant of a supported type, {value.dtype.str}", []
+        value.dtype in DTYPE_NAMES.values(),
+        f"a constant of a supported type, {value.dtype.str}",
+        [],
     )
     return (type_of(value),)
 
