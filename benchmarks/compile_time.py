@@ -61,10 +61,10 @@ def seconds(call: Callable[[], Any]) -> float:
 def tapeless_depth(depth: int) -> dict[str, float]:
     """First call of a training step, and its parts."""
     import llvmlite.binding as llvm
-    from tapeless.compiler.target import host_target
-    from tapeless.compiler.trace.function import trace_function
 
     import tapeless as tl
+    from tapeless.compiler.target import host_target
+    from tapeless.compiler.trace.function import trace_function
 
     def step(params, x, y):
         value, grads = tl.value_and_grad(lambda params: net(np, params, x, y))(params)

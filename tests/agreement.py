@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
 from tapeless.ir.ops import Op
 
 Array = np.ndarray[Any, Any]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
 from tapeless.ir.ops.convolution import window_axes
 
 from .agreement import exact

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+
 from tapeless.ir.types import DTYPE_NAMES
 
 from .agreement import Agreement, any_zero, exact, within_ulps

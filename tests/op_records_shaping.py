@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+
 from tapeless.ir.types import DTYPE_NAMES
 
 from .op_record import Record, Sample, Samples

@@ -6,6 +6,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+
 from tapeless.ir.types import DTYPE_NAMES
 
 Array = np.ndarray[Any, Any]

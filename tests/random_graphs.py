@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+
 from tapeless.ir.graph import BACKWARD, FORWARD, Graph, GraphBuilder, Value
 from tapeless.ir.location import Location
 from tapeless.ir.ops import OPS, Family

@@ -16,6 +16,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
+
 from tapeless.compiler.target import Target, host_target
 
 VERSION = "measured"

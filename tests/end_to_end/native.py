@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
 from tapeless.compiler.pipeline import SIMPLIFICATION, Pass, compile_graph
 from tapeless.ir.graph import Graph, GraphBuilder, Value
 from tapeless.ir.types import TensorType

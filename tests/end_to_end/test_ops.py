@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.ir.errors import DomainError, OutOfBoundsError
 from tapeless.ir.graph import Graph, Value
 from tapeless.ir.interpreter import interpret

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.differentiate.expand import expand
 from tapeless.compiler.pipeline import EXPANSION, FUSION, SIMPLIFICATION
 from tapeless.ir.graph import Graph, GraphBuilder

@@ -6,6 +6,7 @@ Random graphs find such faults again only by luck; these keep them found.
 from __future__ import annotations
 
 import pytest
+
 from tapeless.ir.parser import parse_graph
 
 from .test_random_graphs import check_native

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from tapeless.ir.graph import BACKWARD, Graph, GraphBuilder
 from tapeless.ir.location import Location
 from tapeless.ir.ops import OPS

@@ -7,6 +7,7 @@ import weakref
 
 import numpy as np
 import pytest
+
 from tapeless.ir.errors import ArgumentError, DomainError, GraphError, OutOfBoundsError
 from tapeless.ir.graph import GraphBuilder, Node, Value
 from tapeless.ir.interpreter import interpret, run_node

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tapeless.ir.attributes import KINDS
 from tapeless.ir.errors import DomainError, DTypeError, GraphError, OutOfBoundsError
 from tapeless.ir.interpreter import interpret

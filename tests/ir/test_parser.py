@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+
 from tapeless.ir.errors import GraphError
 from tapeless.ir.parser import parse_graph
 from tapeless.ir.types import FLOAT32, TensorType

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tapeless.ir.graph import Graph, GraphBuilder, Node, Value
 from tapeless.ir.location import Location
 from tapeless.ir.ops import OPS

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import Any, NamedTuple
 
 import pytest
+
 from tapeless.ir.errors import ArgumentError
 from tapeless.ir.pytree import (
     LEAF,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tapeless.ir.graph import Graph, structure
 from tapeless.ir.interpreter import interpret
 from tapeless.ir.ops import OPS

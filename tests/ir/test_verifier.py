@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.ir.errors import GraphError
 from tapeless.ir.graph import Graph, Node, Value
 from tapeless.ir.location import Location

@@ -7,6 +7,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import pytest
+
 from tapeless.ir.program import Program
 from tapeless.ir.types import TensorType
 

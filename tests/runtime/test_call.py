@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+
 from tapeless.ir.pytree import LEAF, flatten
 from tapeless.ir.types import FLOAT64, TensorType
 from tapeless.runtime.call import ContainerWrite, Counts, Entry, Overlap, Plan, Result, ResultKind

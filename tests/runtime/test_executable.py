@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tapeless.ir.errors import ArgumentError, DomainError, OutOfBoundsError
 from tapeless.ir.location import Location
 from tapeless.ir.program import ARENA_ALIGNMENT, Failure, KernelInfo

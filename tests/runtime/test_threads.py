@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
+
 from tapeless.ir.errors import ArgumentError, OutOfBoundsError
 from tapeless.ir.location import Location
 from tapeless.ir.program import Failure, KernelInfo, Program

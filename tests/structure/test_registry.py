@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tapeless.compiler.batch.rules import BATCHING, NEVER_MAPPED
 from tapeless.compiler.codegen.elementwise import ELEMENTWISE
 from tapeless.compiler.differentiate.rules import NOT_DIFFERENTIABLE, VJP

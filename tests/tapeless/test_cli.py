@@ -12,12 +12,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from tapeless.compiler import pipeline
-from tapeless.ir.parser import parse_graph
 
 from tapeless.cli import main
 from tapeless.cli.load import split_target
 from tapeless.cli.terminal import paint_difference, paint_program, wants_colour
+from tapeless.compiler import pipeline
+from tapeless.ir.parser import parse_graph
 
 MODEL = '''
 """A model to look at."""

@@ -8,12 +8,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from tapeless.ir.parser import parse_graph
 
 from tapeless.drawing import dot_text, svg_text
 from tapeless.drawing.layers import MAX_SPAN, arrange
 from tapeless.drawing.placement import place_scene, spread
 from tapeless.drawing.scene import BACKWARD_BOX, FORWARD_BOX, INPUT, MIXED, OUTPUT, scene_of
+from tapeless.ir.parser import parse_graph
 
 STEP = """
 graph step(w: f64[64,10], x: f64[128,64], y: f64[128,10], lr: f64[]) {

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tapeless.compiler.differentiate.expand import expand_transformations
-from tapeless.compiler.trace.context import current_trace
-from tapeless.ir.ops import OPS
-from tapeless.runtime.eager import EagerEmitter, EagerValue
 
 import tapeless as tl
+from tapeless.compiler.differentiate.expand import expand_transformations
+from tapeless.compiler.trace.context import current_trace
 from tapeless.dynamic import EagerTrace
 from tapeless.errors import DTypeError, OutOfBoundsError, TraceError, UnsupportedError
+from tapeless.ir.ops import OPS
+from tapeless.runtime.eager import EagerEmitter, EagerValue
 
 X = np.array([0.3, -1.2, 2.0])
 

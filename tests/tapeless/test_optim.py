@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tapeless.ir.errors import ArgumentError, DTypeError, ShapeError
 
 import tapeless as tl
 from tapeless import optim
+from tapeless.ir.errors import ArgumentError, DTypeError, ShapeError
 
 STEPS = 7
 

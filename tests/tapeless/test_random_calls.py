@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tapeless.ir.pytree import flatten, map_leaves
 
 import tapeless as tl
+from tapeless.ir.pytree import flatten, map_leaves
 
 Array = np.ndarray[Any, Any]
 Statement = tuple[int, int, float]

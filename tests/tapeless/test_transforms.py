@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from tapeless.ir.pytree import flatten
 
 import tapeless as tl
 from tapeless.errors import ArgumentError, DifferentiationError, ShapeError
+from tapeless.ir.pytree import flatten
 
 Array = np.ndarray[Any, Any]
 Run = Callable[..., Any]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.batch import batch
 from tapeless.ir.errors import GraphError
 from tapeless.ir.graph import Graph, GraphBuilder

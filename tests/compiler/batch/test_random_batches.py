@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.batch import batch
 from tapeless.ir.interpreter import interpret
 from tapeless.ir.verifier import verify

@@ -9,6 +9,7 @@ from functools import cache
 
 import llvmlite.binding as llvm
 import numpy as np
+
 from tapeless.compiler.codegen.assembly import Function, Module, vector_type
 from tapeless.compiler.codegen.operand import Operand
 from tapeless.compiler.target import Target, host_target, narrowed

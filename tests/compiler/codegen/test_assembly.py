@@ -10,6 +10,7 @@ import struct
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
+
 from tapeless.compiler.codegen.assembly import Function, Module, Operand, vector_type
 from tapeless.compiler.codegen.operand import constant, scalar_text, vector_constant
 

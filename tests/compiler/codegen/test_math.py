@@ -16,6 +16,7 @@ import llvmlite.binding as llvm
 import mpmath
 import numpy as np
 import pytest
+
 from tapeless.compiler.codegen.math import MATH, conversions, integers
 from tapeless.compiler.codegen.math.argument_reduction import REDUCE_LARGE, TWO_OVER_PI_BITS
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
 from tapeless.compiler.differentiate.expand import expand
 from tapeless.ir.graph import Graph, GraphBuilder, Value
 from tapeless.ir.interpreter import interpret

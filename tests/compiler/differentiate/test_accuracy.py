@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mp, mpf
+
 from tapeless.ir.types import FLOAT64, TensorType
 
 from .jacobians import graph_of, run, vjp_graph

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.differentiate.expand import expand
 from tapeless.ir.errors import DifferentiationError
 from tapeless.ir.graph import BACKWARD, FORWARD, Graph, GraphBuilder

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.trace.function import trace_function
 
 from .jacobians import Array, assert_agree, by_forward, by_reverse, numerical, vjp_graph

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.differentiate.expand import expand
 from tapeless.ir.graph import Graph
 from tapeless.ir.interpreter import interpret

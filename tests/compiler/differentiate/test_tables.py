@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tapeless.compiler.differentiate.rules import BESIDE_LITERAL, NOT_DIFFERENTIABLE, VJP
 from tapeless.ir.ops import OPS
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.ir.graph import Graph
 from tapeless.ir.types import TensorType
 

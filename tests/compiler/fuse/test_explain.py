@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tapeless.compiler.passes.fuse import explain_fusion, fuse_kernels
 from tapeless.ir.parser import parse_graph
 

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.passes.fuse import fuse_kernels, reads_only_at_index
 from tapeless.ir.graph import Graph, GraphBuilder
 from tapeless.ir.interpreter import interpret

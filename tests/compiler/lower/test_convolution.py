@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.lower.contraction import (
     ProductLoop,
     ProductLoops,

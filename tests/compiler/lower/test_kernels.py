@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.lower import lower_kernel
 from tapeless.compiler.lower.language import Compute, Loop, Statement
 from tapeless.compiler.lower.matmul import choose_tile

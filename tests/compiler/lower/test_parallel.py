@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.lower import division, lower_kernel, print_kernel
 from tapeless.compiler.lower.language import Kernel, Loop, Phase, Statement, Store
 from tapeless.compiler.passes.fuse import fuse_kernels

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.lower.segments import segment_lowering
 from tapeless.compiler.passes.fuse import fuse_kernels
 from tapeless.compiler.pipeline import compile_graph

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
 from tapeless.ir.graph import Graph
 from tapeless.ir.interpreter import interpret
 from tapeless.ir.printer import print_graph

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
 from tapeless.ir.graph import BACKWARD, FORWARD, Graph, GraphBuilder, Value
 from tapeless.ir.location import Location
 from tapeless.ir.ops import OPS, Family

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.passes import algebra
 from tapeless.compiler.passes.algebra import is_lossless, simplify_algebra
 from tapeless.compiler.passes.patterns import Apply, Literal, Pattern, PatternRule, Variable

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.passes.algebra import simplify_algebra
 from tapeless.compiler.passes.constants import fold_constants
 from tapeless.compiler.passes.dead_nodes import eliminate_dead_nodes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.passes import constants
 from tapeless.compiler.passes.constants import EXACT, MAX_ELEMENTS, fold_constants
 from tapeless.compiler.passes.rewriting import rewrite

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.passes.convolutions import form_convolutions
 from tapeless.ir.interpreter import interpret
 from tapeless.ir.parser import parse_graph

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.passes.dead_nodes import eliminate_dead_nodes
 from tapeless.compiler.passes.failing import bounds, checks
 from tapeless.ir.errors import OutOfBoundsError

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.passes.dead_nodes import eliminate_dead_nodes
 from tapeless.compiler.passes.fuse import fuse_kernels, reads_only_at_index
 from tapeless.compiler.passes.memory import MemoryPlan, Placement, Space, plan_memory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.passes import packing
 from tapeless.compiler.passes.packing import Block, aligned, pack, peak
 

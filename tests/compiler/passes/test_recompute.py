@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.passes.dead_nodes import eliminate_dead_nodes
 from tapeless.compiler.passes.recompute import held_bytes, remade, save_or_recompute
 from tapeless.ir.graph import BACKWARD, FORWARD, Graph

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.passes import vertex_cut
 from tapeless.compiler.passes.vertex_cut import minimum_vertex_cut
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.passes import views
 from tapeless.compiler.passes.rewriting import rewrite
 from tapeless.compiler.passes.view_composition import reshape_groups

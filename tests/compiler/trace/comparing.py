@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 from tapeless.compiler.trace.function import trace_function
 from tapeless.ir.pytree import flatten
 from tapeless.ir.types import DTYPE_NAMES

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 from tapeless.compiler.differentiate.expand import expand
 from tapeless.compiler.trace.array import Kind
 from tapeless.compiler.trace.function import TracedFunction, trace_function

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.trace.function import trace_function
 from tapeless.compiler.trace.results import Fixed
 from tapeless.ir.errors import TraceError, UnsupportedError

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.trace.function import trace_function
 from tapeless.compiler.trace.reachable import search
 from tapeless.ir.errors import DTypeError, TraceError, TraceWarning, UnsupportedError

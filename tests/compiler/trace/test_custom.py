@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.trace.custom import custom_vjp, stop_gradient
 from tapeless.compiler.trace.function import trace_function
 from tapeless.compiler.trace.vmap import vmap

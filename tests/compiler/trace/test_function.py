@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.trace.arguments import ArgumentSpec
 from tapeless.compiler.trace.array import Kind
 from tapeless.compiler.trace.function import alias_groups, trace_function

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.trace.function import trace_function
 from tapeless.compiler.trace.functions import FUNCTIONS, HINTS
 from tapeless.compiler.trace.functions.understood import name_of

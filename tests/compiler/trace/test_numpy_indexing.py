@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.trace.function import trace_function
 from tapeless.ir.errors import OutOfBoundsError, ShapeError, TraceError, UnsupportedError
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tapeless.compiler.trace.function import trace_function
 from tapeless.compiler.trace.ufunc_methods import METHODS
 from tapeless.compiler.trace.ufuncs import ALTERNATIVES, COMPARISONS, UFUNCS
