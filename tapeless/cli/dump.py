@@ -37,6 +37,8 @@ def run_dump(options: Namespace) -> int:
     colour = options.output is None and wants_colour(sys.stdout)
     if options.list:
         text = _stage_list(lowered)
+    elif options.why:
+        text = _reasons(lowered)
     elif options.diff:
         text = _difference(lowered, options.stage)
         text = paint_difference(text) if colour else text
@@ -55,8 +57,9 @@ def _format(options: Namespace) -> str:
         form = FORMAT_OF_SUFFIX.get(suffix, "text")
     else:
         form = options.format
-    if form != "text" and (options.diff or options.list):
-        raise CommandError(f"--diff and --list are text; they cannot be combined with {form}")
+    if form != "text" and (options.diff or options.list or options.why):
+        only = "--diff, --list and --why are text"
+        raise CommandError(f"{only}; they cannot be combined with {form}")
     return str(form)
 
 
@@ -121,6 +124,12 @@ def _heading(lowered: Lowered, stage: str) -> str:
 def _stage_list(lowered: Lowered) -> str:
     width = max(len(stage) for stage in lowered.stages)
     return "\n".join(f"{stage:{width}}  {_summary(lowered, stage)}" for stage in lowered.stages)
+
+
+def _reasons(lowered: Lowered) -> str:
+    """One line for every two kernels of which one reads the other's results."""
+    reasons = [str(separation) for separation in lowered.explain()]
+    return "\n".join(reasons) or "no kernel reads the results of another"
 
 
 def _programs(lowered: Lowered, stages: Sequence[str], colour: bool) -> str:

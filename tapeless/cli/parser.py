@@ -80,6 +80,9 @@ def _add_dump(parser: ArgumentParser) -> None:
     parser.add_argument("target", metavar="FILE[:FUNCTION]", help=TARGET_HELP)
     parser.add_argument("--stage", metavar="NAME", help="show this stage alone")
     parser.add_argument("--list", action="store_true", help="list the stages and their sizes")
+    parser.add_argument(
+        "--why", action="store_true", help="say why neighbouring kernels were not fused into one"
+    )
     parser.add_argument("--diff", action="store_true", help="show what the stage changed")
     parser.add_argument("--format", choices=FORMATS, help="default: text, or by the suffix of -o")
     parser.add_argument("-o", "--output", metavar="FILE", help="write here instead of printing")

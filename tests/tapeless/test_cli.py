@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -121,6 +122,11 @@ def test_dump_keeps_what_the_file_prints_out_of_its_own_output(model, capsys) ->
 def test_dump_of_one_stage_is_the_stage_alone_and_parses(model, capsys) -> None:
     out = run(capsys, "dump", f"{model}:step", "--stage", "fused")
     assert [value.type.shape for value in parse_graph(out).inputs] == [(4, 3), (5, 4)]
+
+
+def test_dump_why_gives_a_reason_for_every_pair_of_kernels(model, capsys) -> None:
+    for line in run(capsys, "dump", model, "--why").splitlines():
+        assert re.fullmatch(r"\w+ \(.+:\d+\) -> \w+ \(.+:\d+\): .+", line)
 
 
 def test_dump_list_names_every_stage_with_its_size(model, capsys) -> None:
