@@ -75,11 +75,17 @@ class FramePool:
         except IndexError:
             return Frame(self._program)
 
+    def new(self) -> Frame:
+        """A frame that is never given to the pool."""
+        return Frame(self._program, self._threads() if self._program.is_parallel else 1)
+
+    def _threads(self) -> int:
+        threads = get_threads()
+        return threads if self._bound is None else min(threads, self._bound)
+
     def _take_for_threads(self) -> Frame:
         """A frame with room for as many threads as there may be now."""
-        threads = get_threads()
-        if self._bound is not None and self._bound < threads:
-            threads = self._bound
+        threads = self._threads()
         try:
             frame = self._idle.pop()
             if frame.threads == threads:

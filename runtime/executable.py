@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -39,6 +40,8 @@ class Executable:
         self.frames = FramePool(program, threads)
         self._routine = Routine(program)
         self._call = self._routine.call
+        self.address: int = self._routine.address
+        self.releases_lock: bool = self._routine.releases_gil
         self._sources = [program.in_place.get(i) for i in range(len(program.outputs))]
 
     def __call__(
@@ -69,7 +72,7 @@ class Executable:
         """Run on the addresses in `frame.table`; raises what the program reports."""
         code = self._call(frame.start, frame.arena)
         if code:
-            self._raise(code)
+            self.fail(code)
 
     def _results(self, arrays: Sequence[Array], out: Sequence[Array | None] | None) -> list[Array]:
         types = self.program.outputs
@@ -87,7 +90,8 @@ class Executable:
                 results.append(np.empty(type.shape, type.dtype))
         return results
 
-    def _raise(self, code: int) -> None:
+    def fail(self, code: int) -> NoReturn:
+        """Raise what the status of a program stands for."""
         failure = self.program.failures[code - 1]
         error, requirement, hint = _FAILURES[failure.kind]
         raise error(requirement, hint=hint, loc=failure.loc)

@@ -105,6 +105,7 @@ class _Setting:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._threads: int | None = None
+        self.word = ctypes.c_int64(0)  # the same, where native code reads it; 0 for not yet known
         self._pool: Pool | None = None
         if hasattr(os, "register_at_fork"):  # a child never inherits a lock that is held
             os.register_at_fork(
@@ -115,14 +116,14 @@ class _Setting:
 
     def get(self) -> int:
         if self._threads is None:
-            self._threads = _from_environment()
+            self._threads = self.word.value = _from_environment()
         return self._threads
 
     def set(self, threads: int) -> None:
         with self._lock:
             if self._pool is not None and threads != self._threads:
                 self._pool.resize(threads)
-            self._threads = threads
+            self._threads = self.word.value = threads
 
     def pool(self) -> Pool:
         with self._lock:
@@ -151,6 +152,11 @@ def get_threads() -> int:
     Always 1 on a system without POSIX threads.
     """
     return _SETTING.get() if HAS_THREADS else 1
+
+
+def threads_word() -> int:
+    """Address of the 64-bit word that always holds `get_threads()`."""
+    return ctypes.addressof(_SETTING.word)
 
 
 def pool() -> Pool:

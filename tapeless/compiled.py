@@ -1,7 +1,9 @@
 """`tl.compile`: a Python function that is traced and compiled for each signature it is called with.
 
 A call flattens its arguments to leaves and a signature key, finds the `Specialization` for that key
-(or traces and compiles one) and hands the leaves to its `runtime.call.Entry`.
+(or traces and compiles one) and hands the leaves to its `runtime.call.Entry`. That is the Python
+path. From the second call on a generated native entry does the same without Python (`native`), and
+leaves to the Python path what it does not recognize exactly.
 """
 
 from __future__ import annotations
@@ -23,12 +25,14 @@ from .compiler.trace.function import TracedFunction, trace_function
 from .dynamic import run_dynamic
 from .ir.errors import ArgumentError, DTypeError
 from .lowered import Cost, Lowered
+from .native import Given, NativePath, Natives
 from .parameters import Parameters, function_name, location_of, static_key
 from .planning import plan_of
 from .runtime.call import Counts, Entry, Overlap, Stale
 from .runtime.executable import Executable
 from .runtime.flatten import describe
 from .runtime.layout import Groups, alias_groups
+from .runtime.native import NativeCallable
 
 __all__ = ["CacheInfo", "CompiledFunction", "Lowered", "compile"]
 
@@ -41,12 +45,16 @@ class CacheInfo(NamedTuple):
 
     `hits` found their signature compiled, `misses` traced and compiled it; `signatures` are held
     now. `copies` counts arrays that were not row-major and aligned and were copied for a call.
+    `native` counts the hits that took no Python; `reasons` says why signatures have no native entry
+    although they were used more than once.
     """
 
     hits: int
     misses: int
     signatures: int
     copies: int
+    native: int = 0
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,7 @@ class Specialization:
     traced: TracedFunction
     compilation: Compilation
     entry: Entry
+    natives: Natives = field(default_factory=Natives)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ class _State:
     """What a compiled function remembers: specializations by signature, programs by graph."""
 
     parameters: Parameters
+    native: NativePath
     specializations: dict[Any, Specialization] = field(default_factory=dict)
     programs: dict[Any, tuple[Compilation, Executable]] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
@@ -77,6 +87,7 @@ class _Call:
     kwargs: Mapping[str, Any]
     leaves: list[Any]
     key: tuple[Any, ...]
+    given: Given
 
 
 _TRACING = threading.RLock()
@@ -94,7 +105,7 @@ _STATIC = object()
 """Marks the static values in a signature key."""
 
 
-class CompiledFunction:
+class CompiledFunction(NativeCallable):
     """A function that runs as native code; made by `compile`. Safe to call from several threads.
 
     It does what the function itself does, in-place updates of its arguments included. Called while
@@ -116,7 +127,7 @@ class CompiledFunction:
     ) -> None:
         _check_options(fn, threads, example)
         names = (static,) if isinstance(static, str) else tuple(static)
-        self._start(fn, _State(Parameters(fn, names)), threads, example)
+        self._start(fn, _new_state(Parameters(fn, names)), threads, example)
 
     def _start(
         self, fn: Function, state: _State, threads: int | None, example: Example | None
@@ -130,10 +141,14 @@ class CompiledFunction:
         self._state = state
         self._plain = not state.parameters.static
         self._specializations = state.specializations
+        self._chain = state.native.chain.words
         self._instances: dict[int, tuple[Any, _State]] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The function's result; traces and compiles when the signature is new."""
+        """The function's result; traces and compiles when the signature is new.
+
+        This is the Python path; once there are native entries, calls come here only from them.
+        """
         if current_trace() is not None:
             return self._fn(*args, **kwargs)
         if kwargs or not self._plain:
@@ -141,20 +156,12 @@ class CompiledFunction:
         leaves: list[Any] = []
         key: list[Any] = []
         describe(args, leaves, key)
-        signature = tuple(key)
-        found = self._specializations.get(signature)
-        if found is None or not found.traced.is_current():
-            return self._call(_Call(self._fn, args, kwargs, leaves, signature))
-        try:
-            result = found.entry(leaves, (args, kwargs))
-        except (Overlap, Stale):
-            return self._call(_Call(self._fn, args, kwargs, leaves, signature))
-        self._state.counts.hits += 1
-        return result
+        return self._call(_Call(self._fn, args, kwargs, leaves, tuple(key), Given(args, kwargs)))
 
     def _arranged(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Call:
         """Any call, however its arguments are passed."""
         arrangement = self._state.parameters.arrange(args, kwargs)
+        given = Given(args, kwargs, arrangement)
         args, kwargs, static = arrangement.split(args, kwargs)
         leaves: list[Any] = []
         key: list[Any] = []
@@ -166,7 +173,7 @@ class CompiledFunction:
             values = tuple((name, static_key(name, value)) for name, value in static.items())
             key.append((_STATIC, values))
         fn = arrangement.bound(self._fn, static)
-        return _Call(fn, args, kwargs, leaves, tuple(key))
+        return _Call(fn, args, kwargs, leaves, tuple(key), given)
 
     def _call(self, call: _Call) -> Any:
         """Run a call of any kind, specializing as often as need be."""
@@ -174,9 +181,14 @@ class CompiledFunction:
         for _ in range(_ATTEMPTS):
             found = self._specialization(call, groups)
             try:
-                return found.entry(call.leaves, (call.args, call.kwargs))
+                result = found.entry(call.leaves, (call.args, call.kwargs))
+                if not groups:
+                    watched = found.traced.watched
+                    self._state.native.offer(call.given, found.natives, found.entry, watched)
+                return result
             except Stale:
                 self._specializations.pop((call.key, groups) if groups else call.key, None)
+                self._state.native.retire(found.natives)
             except Overlap:
                 known, groups = groups, alias_groups(call.leaves)
                 if groups == known:
@@ -197,6 +209,8 @@ class CompiledFunction:
         with _TRACING:
             found = self._specializations.get(key)
             if found is None or not found.traced.is_current():
+                if found is not None:
+                    self._state.native.retire(found.natives)
                 found = self._specialize(call, groups)
                 self._specializations[key] = found
                 self._state.counts.misses += 1
@@ -240,9 +254,19 @@ class CompiledFunction:
         return run_dynamic(self._fn, args, kwargs)
 
     def cache_info(self) -> CacheInfo:
-        """Hits, misses, signatures held, and arrays copied because of their layout."""
+        """Hits, misses, signatures held, copies because of layout, native hits and obstacles."""
         counts = self._state.counts
-        return CacheInfo(counts.hits, counts.misses, len(self._specializations), counts.copies)
+        all_natives = [found.natives for found in list(self._specializations.values())]
+        native = self._state.native.hits(all_natives)
+        reasons = {r for n in all_natives for r in list(n.forms.values()) if isinstance(r, str)}
+        return CacheInfo(
+            counts.hits + native,
+            counts.misses,
+            len(self._specializations),
+            counts.copies,
+            native,
+            tuple(sorted(reasons)),
+        )
 
     def fresh(self) -> CompiledFunction:
         """The same function with nothing compiled yet."""
@@ -283,9 +307,13 @@ class CompiledFunction:
             alive: Any = weakref.ref(instance, lambda _: forget(key, None))
         except TypeError:  # no weak references: it lives as long as this function
             alive = instance
-        state = _State(Parameters(fn, tuple(self.static)))
+        state = _new_state(Parameters(fn, tuple(self.static)))
         self._instances[key] = alive, state
         return state
+
+
+def _new_state(parameters: Parameters) -> _State:
+    return _State(parameters, NativePath(CompiledFunction, _TRACING))
 
 
 _ATTEMPTS = 4

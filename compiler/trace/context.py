@@ -7,6 +7,8 @@ trace receives every operation; arrays of an outer one enter it through `Trace.a
 
 from __future__ import annotations
 
+import ctypes
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -127,12 +129,43 @@ def require_trace() -> Trace:
     return traces[-1]
 
 
+class _Active:
+    """How many threads trace now, in a word that native code reads."""
+
+    def __init__(self) -> None:
+        self.word = ctypes.c_int64(0)
+        self.lock = threading.Lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.keep_this_thread)
+
+    def add(self, change: int) -> None:
+        with self.lock:
+            self.word.value += change
+
+    def keep_this_thread(self) -> None:
+        """In a forked child the other threads are gone."""
+        self.lock = threading.Lock()
+        self.word.value = int(bool(_STACK.traces))
+
+
+_ACTIVE = _Active()
+
+
+def active_traces_word() -> int:
+    """Address of a 64-bit word that is 0 when no thread traces."""
+    return ctypes.addressof(_ACTIVE.word)
+
+
 @contextmanager
 def activate(trace: Trace) -> Iterator[Trace]:
     """Make `trace` the innermost one inside the `with` block."""
     traces = _STACK.traces
+    if not traces:
+        _ACTIVE.add(1)
     traces.append(trace)
     try:
         yield trace
     finally:
         traces.pop()
+        if not traces:
+            _ACTIVE.add(-1)

@@ -358,7 +358,7 @@ def test_fresh_has_nothing_compiled():
     f = tl.compile(lambda x, n: x * n, static="n")
     f(np.ones(2), 3)
     again = f.fresh()
-    assert again.cache_info() == (0, 0, 0, 0)
+    assert again.cache_info() == (0, 0, 0, 0, 0, ())
     assert again(np.ones(2), 3).tolist() == [3.0, 3.0]
     assert f.cache_info().misses == 1
 

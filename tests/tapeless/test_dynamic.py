@@ -172,7 +172,7 @@ def test_keyword_and_static_arguments_reach_the_function():
 def test_running_dynamically_compiles_nothing():
     f = tl.compile(lambda x: tl.grad(lambda x: np.sum(x**2))(x))
     f.dynamic(X)
-    assert f.cache_info() == (0, 0, 0, 0)
+    assert f.cache_info() == (0, 0, 0, 0, 0, ())
 
 
 def test_data_decides_only_outside_of_transformations():
