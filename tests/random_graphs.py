@@ -9,6 +9,7 @@ result altogether.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,9 +25,18 @@ from .op_values import random_values, specials
 Array = np.ndarray[Any, Any]
 T = TypeVar("T")
 
-EXTENTS = (0, 1, 2, 3, 3, 4, 5, 7, 8, 16, 17, 17, 33, 33, 64, 130)
-MAX_SIZE = 2_000
-"""Elements of the largest value."""
+
+@dataclass(frozen=True)
+class Sizes:
+    """The extents that palettes are drawn from, and the elements of the largest value."""
+
+    extents: tuple[int, ...]
+    largest: int
+
+
+SMALL = Sizes((0, 1, 2, 3, 3, 4, 5, 7, 8, 16, 17, 17, 33, 33, 64, 130), 2_000)
+LARGE = Sizes((1, 3, 17, 40, 64, 65, 130, 257, 512, 1000, 1027), 150_000)
+"""For blocks of loops, tiles of products and pieces of threads."""
 
 DTYPES = tuple(DTYPE_NAMES[name] for name in ("f32", "f64", "f32", "f64", *DTYPE_NAMES))
 """What palettes are drawn from: floats often, everything sometimes."""
@@ -51,13 +61,14 @@ class RandomGraph:
     conversions) appears in any case.
     """
 
-    def __init__(self, seed: int, ops: frozenset[str] = FREE) -> None:
+    def __init__(self, seed: int, ops: frozenset[str] = FREE, sizes: Sizes = SMALL) -> None:
         self.rng = np.random.default_rng(seed)
         self.builder = GraphBuilder(f"random{seed}")
         self.makers = [
             (name, MAKERS[name]) for name in sorted(ops) for _ in range(4 if name in OFTEN else 1)
         ]
-        self.extents = [self.pick(EXTENTS) for _ in range(3)] + [1]
+        self.largest = sizes.largest
+        self.extents = [self.pick(sizes.extents) for _ in range(3)] + [1]
         self.dtypes = [self.pick(DTYPES) for _ in range(self.pick((1, 2, 2, 3)))]
         self.values: list[Value] = []
         self.rounded: set[Value] = set()
@@ -88,7 +99,7 @@ class RandomGraph:
     def random_type(self, dtype: DType | None = None) -> TensorType:
         """A type of the palette."""
         shape: Shape = tuple(self.pick(self.extents) for _ in range(self.pick((0, 1, 2, 2, 2, 3))))
-        while TensorType(FLOAT64, shape).size > MAX_SIZE:
+        while TensorType(FLOAT64, shape).size > self.largest:
             shape = shape[1:]
         return TensorType(dtype or self.pick(self.dtypes), shape)
 
@@ -106,7 +117,7 @@ class RandomGraph:
 
     def fits(self, shape: Shape) -> bool:
         """Whether a value of this shape is small enough."""
-        return TensorType(FLOAT64, shape).size <= MAX_SIZE
+        return TensorType(FLOAT64, shape).size <= self.largest
 
     def value(self, op: str, kinds: str = "biuf", least_rank: int = 0) -> Value:
         """An operand for `op`: of such a dtype kind, recent ones preferred, else a constant."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from tapeless.ir.graph import Graph, Node, Value
 from tapeless.ir.interpreter import interpret, run_node
 from tapeless.ir.ops import OPS, Family
@@ -27,6 +28,12 @@ SHAKE = 8.0
 
 SLACK = 8.0
 """Units in the last place that are allowed in any case."""
+
+ARITHMETIC = frozenset(["add", "sub", "mul", "div", "sqrt", "convert"])
+"""Ops that are exact for exact operands, and round what is not."""
+
+BEYOND = (np.inf, -np.inf, np.nan)
+"""What a sum can become that leaves the range of its type on the way."""
 
 SUMMING = frozenset(name for name in ROUNDED if OPS[name].family is not Family.ELEMENTWISE)
 """Ops whose rounding is relative to their terms, not to their result."""
@@ -61,7 +68,10 @@ def expected(graph: Graph, arrays: Sequence[Array]) -> list[Expected]:
     rng = np.random.default_rng(0)
     base = interpret(graph, arrays)
     with np.errstate(all="ignore"):
-        shaken = [_run_shaken(graph, arrays, rng) for _ in range(RUNS)]
+        shaken = [
+            _ShakenRun(rng, BEYOND[number % len(BEYOND)]).run(graph, arrays)
+            for number in range(RUNS)
+        ]
         return [
             Expected(array, _spread(array, [run[position] for run in shaken]))
             for position, array in enumerate(base)
@@ -83,30 +93,75 @@ def _spread(base: Array, runs: Sequence[Array]) -> Array:
     return np.asarray(np.where(np.isfinite(base) | (distance > 0), allowed, 0.0))
 
 
-def _run_shaken(graph: Graph, arrays: Sequence[Array], rng: np.random.Generator) -> list[Array]:
-    env: dict[Value, Array] = dict(zip(graph.inputs, arrays, strict=True))
-    for node in graph.nodes:
-        results = _run_node_shaken(node, [env[value] for value in node.inputs], rng)
-        env.update(zip(node.outputs, results, strict=True))
-    return [env[value] for value in graph.outputs]
+class _ShakenRun:
+    """One run of the interpreter with rounding shaken.
+
+    `beyond` is what a sum becomes that may leave the range of its type.
+    """
+
+    def __init__(self, rng: np.random.Generator, beyond: float) -> None:
+        self.rng = rng
+        self.beyond = beyond
+        self.rounded: set[Value] = set()
+
+    def run(self, graph: Graph, arrays: Sequence[Array]) -> list[Array]:
+        """The outputs of the graph."""
+        env: dict[Value, Array] = dict(zip(graph.inputs, arrays, strict=True))
+        for node in graph.nodes:
+            if node.op.name in ROUNDED or not self.rounded.isdisjoint(node.inputs):
+                self.rounded.update(node.outputs)
+            results = self.run_node(node, [env[value] for value in node.inputs])
+            env.update(zip(node.outputs, results, strict=True))
+        return [env[value] for value in graph.outputs]
+
+    def run_node(self, node: Node, arrays: Sequence[Array]) -> list[Array]:
+        """The results of one node; an exact op is shaken once its operands are not exact."""
+        name = node.op.name
+        if name in SUMMING:
+            results = self._sum(node, arrays)
+        else:
+            results = run_node(node, arrays)
+        if name in ROUNDED:
+            return [_shake(array, self.rng, SHAKE) for array in results]
+        if name in ARITHMETIC and node.output in self.rounded:
+            return [_shake(array, self.rng, 1.0) for array in results]
+        if name in EITHER_ZERO:
+            return [_shake(array, self.rng, 0.0) for array in results]
+        return results
+
+    def _sum(self, node: Node, arrays: Sequence[Array]) -> list[Array]:
+        (result,) = run_node(node, [_shake(array, self.rng, SHAKE) for array in arrays])
+        if result.dtype.kind != "f":
+            return [result]
+        return [np.where(_may_overflow(node, arrays), result.dtype.type(self.beyond), result)]
 
 
-def _run_node_shaken(node: Node, arrays: Sequence[Array], rng: np.random.Generator) -> list[Array]:
-    if node.op.name in SUMMING:
-        arrays = [_shake(array, rng, SHAKE) for array in arrays]
-    results = run_node(node, arrays)
-    if node.op.name in ROUNDED:
-        return [_shake(array, rng, SHAKE) for array in results]
-    if node.op.name in EITHER_ZERO:
-        return [_shake(array, rng, 0.0) for array in results]
-    return results
+def _may_overflow(node: Node, arrays: Sequence[Array]) -> Array:
+    """Where the order of terms decides whether a float sum or product leaves its range."""
+    sizes = [_finite_size(array) for array in arrays]
+    if node.op.name != "prod":
+        return ~np.isfinite(run_node(node, sizes)[0])
+    (size,), dtype = sizes, node.output.type.dtype
+    (largest,) = run_node(node, [np.maximum(size, dtype.type(1))])
+    least_factor = np.where(size > 0, np.minimum(size, dtype.type(1)), dtype.type(1))
+    (least,) = run_node(node, [least_factor])
+    return ~np.isfinite(largest) | (least < np.finfo(dtype).tiny)
+
+
+def _finite_size(array: Array) -> Array:
+    if array.dtype.kind != "f":
+        return array
+    return np.where(np.isfinite(array), np.abs(array), array.dtype.type(0))
 
 
 def _shake(array: Array, rng: np.random.Generator, ulps: float) -> Array:
-    """Floats moved by up to `ulps` units in the last place; zeros get a random sign."""
+    """Floats moved by `ulps` / 2 to `ulps` units in the last place, up or down; zeros get a random
+    sign. No move is small: of many elements, some would stay where they are in every run."""
     if array.dtype.kind != "f":
         return array
     unit = np.spacing(np.abs(np.nan_to_num(array)))
-    moved = array + (unit * np.rint(rng.uniform(-ulps, ulps, array.shape))).astype(array.dtype)
+    way = np.where(rng.random(array.shape) < 0.5, -1, 1)
+    steps = np.rint(rng.uniform(ulps / 2, ulps, array.shape)) * way
+    moved = array + (unit * steps).astype(array.dtype)
     zero = np.where(rng.random(array.shape) < 0.5, array.dtype.type(0.0), array.dtype.type(-0.0))
-    return np.asarray(np.where(array == 0, zero, np.where(np.isfinite(array), moved, array)))
+    return np.asarray(np.where(array == 0, zero, np.where(np.isfinite(moved), moved, array)))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapeless.compiler.pipeline import SIMPLIFICATION, Pass, compile_graph
+from tapeless.compiler.target import Target
 from tapeless.ir.graph import Graph, GraphBuilder, Value
 from tapeless.ir.types import TensorType
 from tapeless.runtime.executable import Executable
@@ -15,9 +16,13 @@ from tapeless.runtime.executable import Executable
 Array = np.ndarray[Any, Any]
 
 
-def native(graph: Graph, simplification: Sequence[Pass] = SIMPLIFICATION) -> Executable:
-    """The graph as machine code; it is verified after every pass."""
-    compilation = compile_graph(graph, check=True, simplification=simplification)
+def native(
+    graph: Graph,
+    simplification: Sequence[Pass] = SIMPLIFICATION,
+    target: Target | None = None,
+) -> Executable:
+    """The graph as machine code, for the host if not for `target`; verified after every pass."""
+    compilation = compile_graph(graph, check=True, simplification=simplification, target=target)
     return Executable(compilation.program)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tapeless.compiler.differentiate.expand import expand
 from tapeless.compiler.pipeline import EXPANSION, FUSION, SIMPLIFICATION
+from tapeless.compiler.target import Target, host_target, narrowed
 from tapeless.ir.graph import Graph, GraphBuilder
 from tapeless.ir.interpreter import interpret
 from tapeless.ir.ops import OPS
@@ -17,11 +18,14 @@ from tapeless.ir.printer import print_graph
 from tapeless.ir.types import is_float
 from tapeless.ir.verifier import verify
 
-from ..random_graphs import RandomGraph, random_arguments
+from ..random_graphs import LARGE, RandomGraph, random_arguments
 from ..tolerance import Expected, expected
 from .native import native, run_guarded
 
 Array = np.ndarray[Any, Any]
+
+LEVELS = ("avx2", "sse2") if host_target().triple.startswith("x86_64") else ()
+"""The narrower instruction sets that this machine can run."""
 
 PASSES = (EXPANSION, *SIMPLIFICATION, *FUSION)
 
@@ -73,12 +77,12 @@ def check_passes(seed: int) -> None:
         graph = after
 
 
-def check_native(graph: Graph, seed: int, without: str = "") -> None:
+def check_native(graph: Graph, seed: int, without: str = "", target: Target | None = None) -> None:
     """Machine code agrees with the interpreter, with or without one of the passes."""
     arrays = arguments(graph, seed)
     judged = expected(expand(graph), arrays)
     passes = [step for step in SIMPLIFICATION if step.stage != without]
-    results = run_guarded(native(graph, passes), arrays)
+    results = run_guarded(native(graph, passes, target), arrays)
     assert_agrees(f"native code of seed {seed} without {without!r}", graph, judged, results)
 
 
@@ -95,6 +99,20 @@ def test_native_code_agrees_with_the_interpreter(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_native_gradients_agree_with_the_interpreter(seed: int) -> None:
     check_native(gradient_graph(RandomGraph(seed).build(steps=8)), seed)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_native_code_of_large_arrays_agrees_with_the_interpreter(seed: int) -> None:
+    check_native(RandomGraph(seed, sizes=LARGE).build(), seed)
+    check_native(gradient_graph(RandomGraph(seed, sizes=LARGE).build(steps=8)), seed)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("seed", range(15))
+def test_native_code_of_narrow_targets_agrees_with_the_interpreter(seed: int, level: str) -> None:
+    target = narrowed(host_target(), level)
+    check_native(RandomGraph(seed).build(), seed, target=target)
+    check_native(gradient_graph(RandomGraph(seed).build(steps=8)), seed, target=target)
 
 
 @pytest.mark.parametrize("step", SIMPLIFICATION, ids=lambda step: step.stage)
@@ -123,3 +141,21 @@ def test_native_code_agrees_long_run(block: int) -> None:
 def test_native_code_agrees_with_any_pass_switched_off_long_run(step) -> None:
     for seed in range(5_000, 5_050):
         check_native(RandomGraph(seed).build(), seed, without=step.stage)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("block", range(50))
+def test_native_code_of_large_arrays_agrees_long_run(block: int) -> None:
+    for seed in range(1_000 + 20 * block, 1_020 + 20 * block):
+        check_native(RandomGraph(seed, sizes=LARGE).build(), seed)
+        check_native(gradient_graph(RandomGraph(seed, sizes=LARGE).build(steps=8)), seed)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("block", range(50))
+def test_native_code_of_narrow_targets_agrees_long_run(block: int, level: str) -> None:
+    target = narrowed(host_target(), level)
+    for seed in range(1_000 + 20 * block, 1_020 + 20 * block):
+        check_native(RandomGraph(seed).build(), seed, target=target)
+        check_native(gradient_graph(RandomGraph(seed).build(steps=8)), seed, target=target)
