@@ -6,7 +6,7 @@ A call goes `flatten.describe` (what was passed?) → `call.Entry` (point, run, 
 | module | answers |
 |---|---|
 | `jit`, `loader` | how object code becomes callable, and when its pages go away |
-| `threads`, `pool_code` | the pool that runs the pieces of large kernels |
+| `threads`, `pool_code`, `pool_system` | the pool that runs the pieces of large kernels |
 | `pointers` | how an array's address and flags are read without NumPy's Python layer |
 | `arena` | where temporaries, buffer tables and scalars live during one call |
 | `executable` | a `Program` as a Python callable on arrays that already fit |

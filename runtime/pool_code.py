@@ -1,75 +1,36 @@
 """The thread pool as LLVM text: what must not wait for the interpreter.
 
-There is one job at a time. Its pieces are handed out by one atomic word, the *ticket*: from the top
-40 bits of a number that every job has anew, 12 bits for the next piece, 12 for the number of
-pieces. Who finds a piece left reads the job's fields and then claims the piece by compare-and-
-exchange on the ticket. If that succeeds the job was unfinished at that moment, hence the fields
-read in between are its own, because they only change once all its pieces are finished. A thread
-that comes late finds nothing to claim, and nobody waits for it.
+There is one job at a time. Each of its threads has a *slot*, and a range of the pieces to begin
+with, always the same one, so that what it wrote in one job is in its cache for the next. The range
+is one atomic word, the slot's *ticket*: from the top 40 bits of the job's number, 12 bits for the
+next piece, 12 for the end. A thread takes pieces of its own from the front, then of others from the
+back, by compare-and-exchange. The job's fields change only when all its pieces are finished, so
+whoever has taken a piece may read them. A thread that comes late finds nothing to take, because the
+ticket is used up or has another number, and nobody waits for it.
 
-Workers spin for a while, then sleep; they count themselves as sleepers before they look at the
-ticket for a last time, and a dispatcher looks at the count after it has written the ticket, so that
-one of the two sees the other. Waking is only paid for when somebody sleeps. On Linux sleepers wait
-on a futex (`man 2 futex`), elsewhere they look again every millisecond.
+Workers watch their tickets for a while, then sleep. They say so before they look at the ticket for
+a last time, and are looked after once it has been written, so that one of the two sees the other;
+slot s looks after slots 2 s + 1 and 2 s + 2. Sleepers on Linux wait on a futex (`man 2 futex`), on
+other systems they look again every millisecond.
 
 All entries but `parallel` are called from Python, one at a time.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import signal
-import sys
 from string import Template
+
+from .pool_system import HAS_THREADS, blocked_signals, pause, system_text
 
 MAX_THREADS = 256
 """Of the process's pool, the calling thread included."""
 
 MAX_PIECES = (1 << 12) - 1
-"""Of one job: what the ticket has room for."""
+"""Of one job: what a ticket has room for."""
 
-_FUTEX: dict[str, int] = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221, "s390x": 238}
-"""Number of Linux's system call by machine (`asm/unistd.h`)."""
-
-_X86_PAUSE = "call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"
-_ARM_PAUSE = "call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)"
-_PAUSE: dict[str, tuple[str, str]] = {
-    "x86_64": _X86_PAUSE,
-    "aarch64": _ARM_PAUSE,
-    "arm64": _ARM_PAUSE,
-}
-"""How a machine is told that a thread spins, and the declaration of that; by its name."""
-
-_SLEEP_FUTEX = Template("""
-declare i64 @syscall(i64, ...)
-define internal void @sleep(i32 %seen) {
-  %r = call i64 (i64, ...) @syscall(i64 $futex, ptr @wakes, i64 128, i32 %seen, ptr null)
-  ret void
-}
-define internal void @wake_all() {
-  %r = call i64 (i64, ...) @syscall(i64 $futex, ptr @wakes, i64 129, i32 2147483647)
-  ret void
-}
-""")
-
-_SLEEP_POLLING = """
-declare i32 @nanosleep(ptr, ptr)
-@millisecond = internal constant [2 x i64] [i64 0, i64 1000000]
-define internal void @sleep(i32 %seen) {
-  br label %poll
-poll:
-  %r = call i32 @nanosleep(ptr @millisecond, ptr null)
-  %wakes = load atomic i32, ptr @wakes seq_cst, align 4
-  %same = icmp eq i32 %wakes, %seen
-  br i1 %same, label %poll, label %done
-done:
-  ret void
-}
-define internal void @wake_all() {
-  ret void
-}
-"""
+_SLOT_BYTES = 128
+"""Of `%Slot`: two cache lines, because neighbours are fetched together."""
 
 _ALONE = """
 ; All pieces on the calling thread.
@@ -91,16 +52,17 @@ done:
 """
 
 _POOL = Template("""
-%Job = type { ptr, ptr, i64 }  ; task, context, threads
+%Slot = type { i64, i32, i32, [112 x i8] }  ; ticket, whether asleep, calls of wake
 
 ; What is written by different threads lies on different cache lines.
-@ticket = internal global i64 0, align 128
-@job = internal global %Job zeroinitializer, align 128
+@slots = internal global [$max_threads x %Slot] zeroinitializer, align 128
+@task = internal global ptr null, align 128
+@context = internal global ptr null
+@sharers = internal global i64 0              ; slots that take part in the job
+@dispatcher = internal global i32 -1          ; the core that it was dispatched from
 @finished = internal global i64 0, align 128  ; pieces of the job
 @code = internal global i64 0, align 128      ; the greatest result of a piece
 @busy = internal global i32 0, align 128      ; a job is being dispatched
-@sleepers = internal global i32 0, align 128
-@wakes = internal global i32 0, align 128     ; counts calls of wake_all
 @stopping = internal global i32 0, align 128
 @threads = internal global i64 1, align 128   ; how many there shall be, dispatcher included
 @started = internal global i64 1              ; how many were asked for since the last stop
@@ -116,72 +78,170 @@ declare i32 @sched_yield()
 declare i64 @llvm.umin.i64(i64, i64)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 
-; Claim and run one piece, if one is left and this slot may take part: whether so.
-define internal i1 @work(i64 %slot) {
-  br label %read
-read:
-  %ticket = load atomic i64, ptr @ticket seq_cst, align 8
-  %shifted = lshr i64 %ticket, 12
-  %piece = and i64 %shifted, 4095
-  %pieces = and i64 %ticket, 4095
-  %left = icmp ult i64 %piece, %pieces
-  br i1 %left, label %look, label %nothing
+; Take pieces of job %number that are %owner's and run them in slot %slot: from the front if they
+; are its own, from the back otherwise.
+define internal void @work(i64 %number, i64 %owner, i64 %slot) {
+  %ticket.at = getelementptr %Slot, ptr @slots, i64 %owner
+  %own = icmp eq i64 %owner, %slot
+  br label %look
 look:
-  %task = load atomic ptr, ptr @job monotonic, align 8
-  %context.at = getelementptr %Job, ptr @job, i64 0, i32 1
-  %context = load atomic ptr, ptr %context.at monotonic, align 8
-  %threads.at = getelementptr %Job, ptr @job, i64 0, i32 2
-  %threads = load atomic i64, ptr %threads.at monotonic, align 8
-  %allowed = icmp ult i64 %slot, %threads
-  br i1 %allowed, label %claim, label %nothing
-claim:
-  %next = add i64 %ticket, 4096
-  %pair = cmpxchg ptr @ticket, i64 %ticket, i64 %next acq_rel acquire
+  %ticket = load atomic i64, ptr %ticket.at acquire, align 8
+  %its = lshr i64 %ticket, 24
+  %same = icmp eq i64 %its, %number
+  %shifted = lshr i64 %ticket, 12
+  %first = and i64 %shifted, 4095
+  %end = and i64 %ticket, 4095
+  %some = icmp ult i64 %first, %end
+  %left = and i1 %same, %some
+  br i1 %left, label %take, label %none
+take:
+  %without.first = add i64 %ticket, 4096
+  %without.last = sub i64 %ticket, 1
+  %rest = select i1 %own, i64 %without.first, i64 %without.last
+  %pair = cmpxchg ptr %ticket.at, i64 %ticket, i64 %rest acq_rel acquire
   %won = extractvalue { i64, i1 } %pair, 1
-  br i1 %won, label %run, label %read
+  br i1 %won, label %run, label %look
 run:
+  %last = sub i64 %end, 1
+  %piece = select i1 %own, i64 %first, i64 %last
+  %task = load atomic ptr, ptr @task monotonic, align 8
+  %context = load atomic ptr, ptr @context monotonic, align 8
   %code = call i64 %task(ptr %context, i64 %piece, i64 %slot)
+  %failed = icmp ne i64 %code, 0
+  br i1 %failed, label %report, label %finish
+report:
   %old = atomicrmw umax ptr @code, i64 %code monotonic
+  br label %finish
+finish:
   %count = atomicrmw add ptr @finished, i64 1 release
-  ret i1 true
-nothing:
-  ret i1 false
+  br label %look
+none:
+  ret void
+}
+
+; All that slot %slot does for job %number: its own pieces, then what is left of others'.
+define internal void @take_part(i64 %number, i64 %slot) {
+entry:
+  %sharers = load atomic i64, ptr @sharers monotonic, align 8
+  %current = icmp ult i64 %slot, %sharers
+  br i1 %current, label %children, label %done
+children:
+  %left.child = shl i64 %slot, 1
+  %left = add i64 %left.child, 1
+  %parent = icmp ult i64 %left, %sharers
+  br i1 %parent, label %look.after, label %own
+look.after:
+  fence seq_cst
+  call void @rouse(i64 %left)
+  %right = add i64 %left, 1
+  %two = icmp ult i64 %right, %sharers
+  br i1 %two, label %second, label %own
+second:
+  call void @rouse(i64 %right)
+  br label %own
+own:
+  %owner = phi i64 [ %slot, %children ], [ %slot, %look.after ], [ %slot, %second ], [ %next, %own ]
+  call void @work(i64 %number, i64 %owner, i64 %slot)
+  %following = add i64 %owner, 1
+  %over = icmp uge i64 %following, %sharers
+  %next = select i1 %over, i64 0, i64 %following
+  %round = icmp eq i64 %next, %slot
+  br i1 %round, label %done, label %own
+done:
+  ret void
+}
+
+; Wake a slot's worker if it sleeps.
+define internal void @rouse(i64 %slot) {
+  %asleep.at = getelementptr %Slot, ptr @slots, i64 %slot, i32 1
+  %asleep = load atomic i32, ptr %asleep.at seq_cst, align 4
+  %awake = icmp eq i32 %asleep, 0
+  br i1 %awake, label %done, label %call
+call:
+  call void @wake_up(i64 %slot)
+  br label %done
+done:
+  ret void
+}
+
+define internal void @wake_up(i64 %slot) {
+  %asleep.at = getelementptr %Slot, ptr @slots, i64 %slot, i32 1
+  %calls.at = getelementptr %Slot, ptr @slots, i64 %slot, i32 2
+  store atomic i32 0, ptr %asleep.at seq_cst, align 4
+  %count = atomicrmw add ptr %calls.at, i32 1 seq_cst
+  call void @wake(ptr %calls.at)
+  ret void
 }
 
 ; A worker's life; its argument is its slot.
 define internal ptr @worker(ptr %argument) {
 entry:
   %slot = ptrtoint ptr %argument to i64
-  br label %busy
-busy:
-  %worked = call i1 @work(i64 %slot)
-  br i1 %worked, label %busy, label %idle
+  %ticket.at = getelementptr %Slot, ptr @slots, i64 %slot
+  %asleep.at = getelementptr %Slot, ptr @slots, i64 %slot, i32 1
+  %calls.at = getelementptr %Slot, ptr @slots, i64 %slot, i32 2
+  br label %idle
 idle:
+  %known = phi i64 [ -1, %entry ], [ %number, %busy ], [ %known, %rest ]
   %limit = load atomic i64, ptr @spins monotonic, align 8
   br label %spin
 spin:
-  %spun = phi i64 [ 0, %idle ], [ %more, %again ]
-  $pause
-  %found = call i1 @work(i64 %slot)
-  br i1 %found, label %busy, label %again
+  %spun = phi i64 [ 0, %idle ], [ %more, %stay ], [ %more, %place ]
+  %ticket = load atomic i64, ptr %ticket.at acquire, align 8
+  %number = lshr i64 %ticket, 24
+  %new = icmp ne i64 %number, %known
+  br i1 %new, label %busy, label %again
+busy:
+  call void @take_part(i64 %number, i64 %slot)
+  br label %idle
 again:
+  $pause
   %more = add i64 %spun, 1
   %tired = icmp uge i64 %more, %limit
-  br i1 %tired, label %drowsy, label %spin
+  br i1 %tired, label %drowsy, label %stay
+stay:
+  %low = and i64 %more, 63
+  %now.and.then = icmp eq i64 %low, 0
+  br i1 %now.and.then, label %place, label %spin
+place:
+  call void @make_way()
+  br label %spin
 drowsy:
-  %seen = load atomic i32, ptr @wakes seq_cst, align 4
-  %count = atomicrmw add ptr @sleepers, i32 1 seq_cst
+  %seen = load atomic i32, ptr %calls.at seq_cst, align 4
+  %before = atomicrmw xchg ptr %asleep.at, i32 1 seq_cst
   %stopping = load atomic i32, ptr @stopping seq_cst, align 4
   %stop = icmp ne i32 %stopping, 0
   br i1 %stop, label %end, label %check
 check:
-  %late = call i1 @work(i64 %slot)
-  br i1 %late, label %busy, label %rest
+  %late.ticket = load atomic i64, ptr %ticket.at seq_cst, align 8
+  %late.number = lshr i64 %late.ticket, 24
+  %late = icmp ne i64 %late.number, %known
+  br i1 %late, label %rest, label %nap
+nap:
+  call void @sleep(ptr %calls.at, i32 %seen)
+  br label %rest
 rest:
-  call void @sleep(i32 %seen)
-  br label %busy
+  store atomic i32 0, ptr %asleep.at seq_cst, align 4
+  call void @make_way()
+  br label %idle
 end:
   ret ptr null
+}
+
+; A worker on the dispatcher's core would take time from it and be of no use. The system puts it
+; there when all cores are taken by others, and leaves it there for long.
+define internal void @make_way() {
+  %core = call i32 @core()
+  %dispatcher = load atomic i32, ptr @dispatcher monotonic, align 4
+  %same = icmp eq i32 %core, %dispatcher
+  %known = icmp sgt i32 %core, -1
+  %both = and i1 %same, %known
+  br i1 %both, label %go, label %done
+go:
+  call void @leave(i32 %core)
+  br label %done
+done:
+  ret void
 }
 
 ; Start the workers that are missing; signals stay with the threads of the program. As many as the
@@ -219,7 +279,8 @@ done:
 define i64 @parallel(ptr %task, ptr %context, i64 %pieces, i64 %threads) {
 entry:
   %available = load atomic i64, ptr @threads monotonic, align 8
-  %most = call i64 @llvm.umin.i64(i64 %available, i64 %threads)
+  %bound = call i64 @llvm.umin.i64(i64 %threads, i64 %pieces)
+  %most = call i64 @llvm.umin.i64(i64 %available, i64 %bound)
   %many = icmp ugt i64 %most, 1
   br i1 %many, label %lock, label %single
 lock:
@@ -232,41 +293,48 @@ single:
 ready:
   %started = load i64, ptr @started, align 8
   %missing = icmp ult i64 %started, %available
-  br i1 %missing, label %grow, label %publish
+  br i1 %missing, label %grow, label %describe
 grow:
   call void @start()
-  br label %publish
-publish:
-  store atomic ptr %task, ptr @job monotonic, align 8
-  %context.at = getelementptr %Job, ptr @job, i64 0, i32 1
-  store atomic ptr %context, ptr %context.at monotonic, align 8
-  %threads.at = getelementptr %Job, ptr @job, i64 0, i32 2
-  store atomic i64 %most, ptr %threads.at monotonic, align 8
+  br label %describe
+describe:
+  %running = load i64, ptr @running, align 8
+  %sharers = call i64 @llvm.umin.i64(i64 %running, i64 %most)
+  store atomic ptr %task, ptr @task monotonic, align 8
+  store atomic ptr %context, ptr @context monotonic, align 8
+  store atomic i64 %sharers, ptr @sharers monotonic, align 8
+  %core = call i32 @core()
+  store atomic i32 %core, ptr @dispatcher monotonic, align 4
   store atomic i64 0, ptr @finished monotonic, align 8
   store atomic i64 0, ptr @code monotonic, align 8
-  %old = load atomic i64, ptr @ticket monotonic, align 8
-  %number = lshr i64 %old, 24
-  %following = add i64 %number, 1
-  %top = shl i64 %following, 24
-  %new = or i64 %top, %pieces
-  %previous = atomicrmw xchg ptr @ticket, i64 %new seq_cst
-  %asleep = load atomic i32, ptr @sleepers seq_cst, align 4
-  %quiet = icmp eq i32 %asleep, 0
-  br i1 %quiet, label %take, label %rouse
-rouse:
-  call void @rouse()
-  br label %take
+  %old = load atomic i64, ptr @slots monotonic, align 8
+  %last.number = lshr i64 %old, 24
+  %next.number = add i64 %last.number, 1
+  %top = shl i64 %next.number, 24
+  %number = lshr i64 %top, 24
+  br label %publish
+publish:  ; from the last slot down: who sees its ticket sees those of the slots that it looks after
+  %above = phi i64 [ %sharers, %describe ], [ %slot, %publish ]
+  %end = phi i64 [ %pieces, %describe ], [ %first, %publish ]
+  %slot = sub i64 %above, 1
+  %part = mul i64 %pieces, %slot
+  %first = udiv i64 %part, %sharers
+  %first.shifted = shl i64 %first, 12
+  %range = or i64 %first.shifted, %end
+  %ticket = or i64 %top, %range
+  %ticket.at = getelementptr %Slot, ptr @slots, i64 %slot
+  store atomic i64 %ticket, ptr %ticket.at release, align 8
+  %all = icmp eq i64 %slot, 0
+  br i1 %all, label %take, label %publish
 take:
-  %took = call i1 @work(i64 0)
-  br i1 %took, label %take, label %wait
-wait:
+  call void @take_part(i64 %number, i64 0)
   %patience = load i64, ptr @patience, align 8
   br label %look
 look:
-  %spun = phi i64 [ 0, %wait ], [ %more, %spin ], [ %more, %yield ]
+  %spun = phi i64 [ 0, %take ], [ %more, %spin ], [ %more, %yield ]
   %finished = load atomic i64, ptr @finished acquire, align 8
-  %all = icmp eq i64 %finished, %pieces
-  br i1 %all, label %done, label %spin
+  %complete = icmp eq i64 %finished, %pieces
+  br i1 %complete, label %done, label %spin
 spin:
   $pause
   %more = add i64 %spun, 1
@@ -281,14 +349,8 @@ done:
   ret i64 %code
 }
 
-define internal void @rouse() {
-  %none = atomicrmw xchg ptr @sleepers, i32 0 seq_cst
-  %count = atomicrmw add ptr @wakes, i32 1 seq_cst
-  call void @wake_all()
-  ret void
-}
-
-; Wait until no job is under way and end all workers; the next job may start `threads` new ones.
+; Wait until no job is under way and end all workers; the next job may start new ones, so that there
+; are `threads` threads.
 define void @resize(i64 %threads, i64 %spins) {
   br label %lock
 lock:
@@ -301,7 +363,6 @@ retry:
 stop:
   store atomic i64 0, ptr @spins monotonic, align 8
   store atomic i32 1, ptr @stopping seq_cst, align 4
-  call void @rouse()
   br label %next
 next:
   %running = load i64, ptr @running, align 8
@@ -309,6 +370,7 @@ next:
   br i1 %some, label %join, label %done
 join:
   %last = sub i64 %running, 1
+  call void @wake_up(i64 %last)
   %handle.at = getelementptr i64, ptr @handles, i64 %last
   %handle = load i64, ptr %handle.at, align 8
   %error = call i32 @pthread_join(i64 %handle, ptr null)
@@ -319,19 +381,15 @@ done:
   store atomic i64 %threads, ptr @threads monotonic, align 8
   store atomic i64 %spins, ptr @spins monotonic, align 8
   store atomic i32 0, ptr @stopping seq_cst, align 4
-  store atomic i32 0, ptr @sleepers seq_cst, align 4
   store atomic i32 0, ptr @busy release, align 4
   ret void
 }
 
 ; In the child of a fork: the workers stayed behind, whatever they were doing.
 define void @forget() {
-  %old = load i64, ptr @ticket, align 8
-  %done = and i64 %old, -16777216
-  store i64 %done, ptr @ticket, align 8
+  call void @llvm.memset.p0.i64(ptr align 128 @slots, i8 0, i64 $slot_bytes, i1 false)
   store i64 1, ptr @started, align 8
   store i64 1, ptr @running, align 8
-  store i32 0, ptr @sleepers, align 4
   store i32 0, ptr @stopping, align 4
   store i32 0, ptr @busy, align 4
   ret void
@@ -355,7 +413,7 @@ entry:
 loop:
   %spun = phi i64 [ 0, %entry ], [ %more, %loop ]
   $pause
-  %some = call i1 @work(i64 $max_threads)
+  %ticket = load atomic i64, ptr @slots acquire, align 8
   %more = add i64 %spun, 1
   %left = icmp ult i64 %more, %count
   br i1 %left, label %loop, label %done
@@ -386,9 +444,6 @@ define void @spin_for(i64 %count) {
 }
 """
 
-HAS_THREADS = os.name == "posix" and sys.maxsize > 2**32
-"""Whether this system has POSIX threads as the pool knows them; else programs run alone."""
-
 ENTRIES = ("parallel", "resize", "forget", "be_patient", "count", "spin_for")
 """The routines of the module."""
 
@@ -397,18 +452,12 @@ def pool_text() -> str:
     """The module for this system."""
     if not HAS_THREADS:
         return _ALONE + _WITHOUT_THREADS
-    machine = platform.machine()
-    futex = _FUTEX.get(machine) if sys.platform == "linux" else None
-    sleep = _SLEEP_POLLING if futex is None else _SLEEP_FUTEX.substitute(futex=futex)
-    pause, declaration = _PAUSE.get(machine, ("", ""))
+    instruction, declaration = pause()
     pool = _POOL.substitute(
         max_threads=MAX_THREADS,
-        pause=pause,
-        signals=-1 ^ sum(1 << (number - 1) for number in _OWN_FAULTS),
+        slot_bytes=MAX_THREADS * _SLOT_BYTES,
+        pause=instruction,
+        signals=blocked_signals(),
         setmask=int(signal.SIG_SETMASK),
     )
-    return _ALONE + sleep + pool + declaration + "\n"
-
-
-_OWN_FAULTS = (signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
-"""Signals about a fault of the thread itself, which a worker must not block."""
+    return "\n".join((_ALONE, system_text(), pool, declaration, ""))

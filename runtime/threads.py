@@ -21,7 +21,8 @@ import llvmlite.binding as llvm
 
 from ..ir.errors import ArgumentError
 from .jit import assemble, link
-from .pool_code import ENTRIES, HAS_THREADS, MAX_THREADS, pool_text
+from .pool_code import ENTRIES, MAX_THREADS, pool_text
+from .pool_system import HAS_THREADS
 
 _IDLE_NS = 1_500_000
 """How long a worker spins for another job before it sleeps; waking it takes some 50 µs."""

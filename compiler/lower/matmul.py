@@ -32,6 +32,7 @@ _FAR_APART = 2048  # bytes between rows of B from which on every row is another 
 _READ_OFTEN = 8  # tiles of rows that share a panel
 _DEEP = 256  # steps of k
 _PER_PIECE = 4  # tiles of rows for which a piece packs a panel that others pack as well
+_ENOUGH = 4  # pieces that need not be made more at such a price
 _NO_AXIS = -1
 
 Step = Callable[[Affine, Affine, list[Var]], list[Var]]
@@ -181,22 +182,27 @@ class MatmulLowering:
     # Sharing out among threads
 
     def _share_out(self) -> None:
-        """A grid over the outer axes, then over tiles.
+        """A grid over the outer axes, then over tiles: first of columns or first of rows.
 
-        A panel of B serves all tiles of rows, so with panels columns are shared out first; without
-        them rows are, whose tiles are more alike.
+        A core reads the operand along whose axis the work is shared out in part, the other one
+        whole; what another core has written costs time. So the larger operand is shared out. A
+        product that contracts leading axes (the gradient of a weight) is shared out as the product
+        that the weight is in. And a panel of B serves all tiles of rows.
         """
         tile, vectors = self._tile_shape, -(-self.columns.extent // self.lanes)
         columns = sum(count for _, count in _pieces(vectors, tile.vectors))
         rows = sum(count for _, count in _pieces(self.rows.extent, tile.rows))
         outer = [axis.extent for axis in self.outer]
         wanted = pieces_wanted(self.body, self.target)
-        if self._panel(tile) is None:
-            *grid, by_rows, by_columns = divide([*outer, rows, columns], wanted)
+        packed = self._panel(tile) is not None
+        wide = self.columns.extent >= self.rows.extent or self.rows.left == 1
+        if packed or wide:
+            most = rows // (_READ_OFTEN if columns >= _ENOUGH else _PER_PIECE) if packed else rows
+            *grid, by_columns, by_rows = divide([*outer, columns, most], wanted)
+            self.grid = [*grid, by_columns, Division(rows, by_rows.pieces)]
         else:
-            *grid, by_columns, by_rows = divide([*outer, columns, rows // _PER_PIECE], wanted)
-            by_rows = Division(rows, by_rows.pieces)
-        self.grid = [*grid, by_columns, by_rows]
+            self.grid = divide([*outer, rows, columns], wanted)
+            self._column_grid, self._row_grid = self._row_grid, self._column_grid
 
     def _share(self, axis: int, first: int = 0) -> Share | None:
         """The share of a loop along an axis of the grid whose first iteration is unit `first`."""

@@ -17,7 +17,7 @@ from tapeless.ir.errors import ArgumentError, OutOfBoundsError
 from tapeless.ir.location import Location
 from tapeless.ir.program import Failure, KernelInfo, Program
 from tapeless.ir.types import INT64, TensorType
-from tapeless.runtime import pool_code
+from tapeless.runtime import pool_code, pool_system
 from tapeless.runtime.executable import Executable
 from tapeless.runtime.threads import (
     Pool,
@@ -226,8 +226,8 @@ SYSTEMS = [
 
 @pytest.mark.parametrize(("system", "machine"), SYSTEMS)
 def test_the_pool_is_valid_code_on_every_system(system, machine, monkeypatch) -> None:
-    monkeypatch.setattr(pool_code.sys, "platform", system)
-    monkeypatch.setattr(pool_code.platform, "machine", lambda: machine)
+    monkeypatch.setattr(pool_system.sys, "platform", system)
+    monkeypatch.setattr(pool_system.platform, "machine", lambda: machine)
     text = pool_code.pool_text()
     module = llvm.parse_assembly(text)
     module.verify()
@@ -238,7 +238,7 @@ def test_the_pool_is_valid_code_on_every_system(system, machine, monkeypatch) ->
 
 @needs_threads
 def test_workers_without_a_futex_wake_too(make_pieces, monkeypatch) -> None:
-    monkeypatch.setattr(pool_code, "_FUTEX", {})
+    monkeypatch.setattr(pool_system, "FUTEX", {})
     polling = Pool(2)
     monkeypatch.setattr("tapeless.runtime.loader.pool", lambda: polling)
     run = Executable(make_pieces(spins=100_000))

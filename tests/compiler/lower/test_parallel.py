@@ -29,9 +29,14 @@ TARGETS = [host_target(), narrowed(host_target(), "sse2")]
 THREADS = (1, 2, 3, 8)
 
 
+WORTH = division.WORTH_NS
+
+
 @pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    """Every test may set the number of threads."""
+def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test may set the number of threads; kernels are divided that would not be worth it."""
+    monkeypatch.setattr(division, "WORTH_NS", 500)
+    monkeypatch.setattr(division, "PIECE_NS", 250)
     before = get_threads()
     yield
     set_threads(before)
@@ -180,7 +185,8 @@ def test_random_kernels_in_the_smallest_pieces_agree(
     graph = RandomGraph(seed).build()
     arrays = random_arguments(graph, seed)
     whole = run_guarded(native(graph), arrays)
-    monkeypatch.setattr(division, "_PIECE_NS", 1e-3)
+    monkeypatch.setattr(division, "WORTH_NS", 0)
+    monkeypatch.setattr(division, "PIECE_NS", 1e-3)
     executable = native(graph)
     results = set()
     for threads in THREADS:
@@ -247,7 +253,8 @@ def test_every_unit_belongs_to_a_loop_and_nothing_else_writes(name: str) -> None
         dot(32, 32, 32, False, False).text,
     ],
 )
-def test_small_kernels_stay_whole(text: str) -> None:
+def test_small_kernels_stay_whole(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(division, "WORTH_NS", WORTH)
     kernel = kernel_of(text)
     assert kernel.pieces == 1
     assert not any(
@@ -264,9 +271,12 @@ def test_code_does_not_depend_on_the_number_of_threads() -> None:
     assert len(codes) == 1
 
 
-def test_a_full_reduction_is_divided_by_shape_and_prints_as_phases(golden) -> None:
-    text = "graph total(x: f32[8000,8,16]) {\n  s: f32[8] = sum[axes=(0,2)] x\n  return s\n}"
-    assert print_kernel("k", kernel_of(text)) == golden("full_reduction.txt")
+def test_a_full_reduction_is_divided_by_shape_and_prints_as_phases(golden, monkeypatch) -> None:
+    monkeypatch.setattr(division, "WORTH_NS", 0)
+    monkeypatch.setattr(division, "PIECE_NS", 0.5)
+    text = "graph total(x: f32[71]) {\n  s: f32[] = sum[axes=(0,)] x\n  return s\n}"
+    target = Target("x86_64-unknown-linux-gnu", "x86-64", "+sse2", "sse2", 16, 16)
+    assert print_kernel("k", kernel_of(text, target)) == golden("full_reduction.txt")
 
 
 @pytest.mark.parametrize("threads", THREADS)
