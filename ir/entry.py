@@ -57,14 +57,15 @@ class Word(enum.IntEnum):
 
 
 class Shape(enum.IntEnum):
-    """The words of what an array must be; one word for each extent follows."""
+    """The words of what an array must be."""
 
     DESCR = 0  # its dtype object,
     NUMBER = 1  # or one with this number in native byte order (-1: only the object)
     MASK = 2  # which flags count,
     FLAGS = 3  # and what they are
     RANK = 4
-    EXTENTS = 5
+    EXTENTS = 5  # the address of its extents
+    WORDS = 6
 
 
 class Output(enum.IntEnum):

@@ -1,7 +1,8 @@
 """How native code runs: loading, memory, caches, the call path and define-by-run execution.
 
 A call goes `flatten.describe` (what was passed?) → `call.Entry` (point, run, return) →
-`executable.Executable` (frames, failures) → `loader.Routine` (the machine code).
+`executable.Executable` (frames, failures) → `loader.Routine` (the machine code). That is the Python
+path. A `native.NativeEntry` does the same in machine code for calls that it recognizes exactly.
 
 | module | answers |
 |---|---|
@@ -13,7 +14,10 @@ A call goes `flatten.describe` (what was passed?) → `call.Entry` (point, run, 
 | `flatten` | arguments to leaves and a signature key, fast |
 | `layout` | arguments that do not lie as the program wants them: copies, aliases, overlaps |
 | `call` | one signature's whole call, from leaves to results |
+| `abi` | whether this interpreter's objects are laid out as native entries expect |
+| `binding`, `context`, `watching` | what one native entry checks and returns, and its memory |
+| `native` | native entries: linked, tried in turn, given up |
 | `eager` | ops executed at once by NumPy, recorded while a gradient needs them |
 
-May import `ir`; never `compiler` (they meet at `ir.program.Program`).
+May import `ir`; never `compiler` (they meet at `ir.program.Program` and `ir.entry.EntrySpec`).
 """

@@ -3,7 +3,7 @@
 A `Plan` is plain data, made once per signature by whoever traced and compiled the function; an
 `Entry` is the plan ready to run. What depends on layout is decided when the entry is made (layout
 is part of the signature), so that the common call checks nothing but overlaps of what it updates.
-The generated native entry will replace `Entry.__call__`, and fall back to it.
+Native entries (`native`) do the same from machine code, and leave to it what is unusual.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from ..ir import abi
 from ..ir.entry import Output, Region, Shape, Word
 from ..ir.types import TensorType
 from .flatten import LAYOUT
-from .pointers import Array
+from .pointers import Array, address
 
 _NO_NUMBER = -1
 
@@ -25,6 +25,8 @@ class Context:
 
     def __init__(self) -> None:
         self._words: list[int] = [0] * Word.FIRST
+        self._extents: list[int] = []  # of all arrays, behind the words: their number is no matter
+        self._extents_at: list[tuple[int, int]] = []  # words that point there, and to which
         self.kept: list[Any] = []
         self.outputs: list[int] = []
 
@@ -52,11 +54,14 @@ class Context:
         self, dtype: np.dtype[Any], extents: Sequence[int], number: int, mask: int, flags: int
     ) -> int:
         self.kept.append(dtype)
-        words = [0] * Shape.EXTENTS
+        words = [0] * Shape.WORDS
         words[Shape.DESCR], words[Shape.NUMBER] = id(dtype), number
         words[Shape.MASK], words[Shape.FLAGS] = mask, flags
         words[Shape.RANK] = len(extents)
-        return self.add([*words, *extents])
+        place = self.add(words)
+        self._extents_at.append((place + Shape.EXTENTS, len(self._extents)))
+        self._extents += extents
+        return place
 
     def output(self, type: TensorType) -> int:
         """Append the `Output` for new arrays of a type."""
@@ -75,4 +80,8 @@ class Context:
 
     def block(self) -> Array:
         """The memory, in which the leading words are still to be filled in."""
-        return np.array(self._words, np.int64)
+        block = np.array(self._words + self._extents, np.int64)
+        start = address(block) + abi.WORD * len(self._words)
+        for word, place in self._extents_at:
+            block[word] = start + abi.WORD * place
+        return block

@@ -3,8 +3,8 @@
 The key is a flat tuple that can be decoded from the left, so that different signatures never have
 equal keys: an array gives dtype (with byte order), shape and layout, a scalar its type,
 a container its type and then its keys or its length. Leaves come in the order of
-`ir.pytree.flatten`. About 0.2 µs per array. The generated native entry will make the same
-decisions in machine code.
+`ir.pytree.flatten`. About 0.2 µs per array. Native entries make the same decisions in
+machine code.
 """
 
 from __future__ import annotations

@@ -39,6 +39,12 @@ _FAST_WITH_KEYWORDS = 0x0080 | 0x0002
 """`METH_FASTCALL | METH_KEYWORDS`."""
 
 
+_RELEASE: Callable[[int], None] = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(
+    ("Py_DecRef", ctypes.pythonapi)
+)
+"""Give up a reference to the object at an address."""
+
+
 class NativeCallable:
     """Base of classes that `install` works on: `_chain` is where native code looks for entries.
 
@@ -122,17 +128,18 @@ class NativeEntry:
         self, code: EntryCode, spec: EntrySpec, binder: Binder, executable: Executable
     ) -> None:
         self.spec = spec
+        self._outputs: list[int] = []
         self._code = code
         self._executable = executable
         self._fail = executable.fail
         self._frame: Frame = executable.frames.new()
         self._kept = binder.context.kept
-        self._outputs = binder.context.outputs
         self._temporaries: list[Array] = []
         for position, type in binder.temporaries():
             self._temporaries.append(np.empty(type.shape, type.dtype))
             self._frame.table[position] = address(self._temporaries[-1])
         self._block = binder.context.block()
+        self._outputs = binder.context.outputs
         words = {
             Word.CODE: code.address,
             Word.OWNER: id(self),
@@ -161,12 +168,10 @@ class NativeEntry:
         """In a forked child: a run under way in another thread of the parent is none of ours."""
         self._block[Word.BUSY] = 0
 
-    def __del__(self, release: Any = ctypes.pythonapi.Py_DecRef) -> None:
-        if not hasattr(self, "_block"):
-            return
+    def __del__(self, release: Callable[[int], None] = _RELEASE) -> None:
         for word in self._outputs:
             if self._block[word]:
-                release(ctypes.c_void_p(int(self._block[word])))
+                release(int(self._block[word]))
 
 
 _ENTRIES: weakref.WeakSet[NativeEntry] = weakref.WeakSet()

@@ -180,12 +180,11 @@ class CompiledFunction(NativeCallable):
         groups: Groups = ()
         for _ in range(_ATTEMPTS):
             found = self._specialization(call, groups)
+            if not groups:  # before the run, which may bind entries of the arguments anew
+                watched = found.traced.watched
+                self._state.native.offer(call.given, found.natives, found.entry, watched)
             try:
-                result = found.entry(call.leaves, (call.args, call.kwargs))
-                if not groups:
-                    watched = found.traced.watched
-                    self._state.native.offer(call.given, found.natives, found.entry, watched)
-                return result
+                return found.entry(call.leaves, (call.args, call.kwargs))
             except Stale:
                 self._specializations.pop((call.key, groups) if groups else call.key, None)
                 self._state.native.retire(found.natives)

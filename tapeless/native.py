@@ -101,7 +101,7 @@ class NativePath:
     def offer(
         self, given: Given, natives: Natives, entry: Entry, watched: Sequence[Watched]
     ) -> None:
-        """Called after a call on the Python path that fits `entry`."""
+        """Called before a call on the Python path that fits `entry`."""
         shape = given.shape
         if shape not in natives.forms:
             full = len(natives.forms) >= FORMS
@@ -140,12 +140,15 @@ class NativePath:
         if reason is not None:
             return reason
         binder = Binder(entry.plan, entry.executable)
+        support = _SHARED.support(self._kind)
         try:
             spec = binder.bind(given.form(), [_place(one) for one in watched])
+            code = _SHARED.code(spec, support)
         except NotNative as cause:
             return str(cause)
-        support = _SHARED.support(self._kind)
-        return NativeEntry(_SHARED.code(spec, support), spec, binder, entry.executable)
+        except RecursionError:
+            return "containers are nested too deeply"
+        return NativeEntry(code, spec, binder, entry.executable)
 
     def retire(self, natives: Natives) -> None:
         """Give up the entries of a signature."""

@@ -267,7 +267,10 @@ class EntryEmitter:
     def _new_arrays(self) -> list[Operand]:
         made = []
         for new in self.spec.new:
-            array = self._own(self.b.call("tapeless_output", "ptr", (self._place(new.word),)))
+            displaced = self.o.place(self.owned, self._owned_count)
+            self._owned_count += 1
+            places = self._place(new.word), displaced
+            array = self._own(self.b.call("tapeless_output", "ptr", places))
             self.o.put(self.o.field("ptr", array, abi.ARRAY_DATA), self.table, new.buffer)
             made.append(array)
         return made
@@ -434,7 +437,7 @@ def _most_owned(spec: EntrySpec) -> int:
     held = sum(isinstance(a, ArrayArgument) for a in arguments) if spec.releases_lock else 0
     changed = sum(getattr(a, "write", None) is not None for a in arguments)
     results = sum(1 + isinstance(result, ViewResult) for result in spec.results)
-    return held + changed + len(spec.new) + results + _containers(spec.structure)
+    return held + changed + 2 * len(spec.new) + results + _containers(spec.structure)
 
 
 def _walk(argument: Argument) -> Iterator[Argument]:

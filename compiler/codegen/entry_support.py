@@ -93,7 +93,7 @@ def _array(module: Module) -> None:
     b.br(known)
     b.place(known)
     extents = o.field("ptr", x, abi.ARRAY_SHAPE)
-    expected = o.place(shape, Shape.EXTENTS)
+    expected = o.item("ptr", shape, Shape.EXTENTS)
     with o.loop(rank) as i:
         o.require(b.icmp("eq", o.item("i64", extents, i), o.item("i64", expected, i)), fail)
     b.ret(_YES)
@@ -259,9 +259,11 @@ def _output(module: Module) -> None:
     """A new reference to an array for an `Output`: one that the caller has dropped, or a new one.
 
     An array is free when only the context holds it, nothing refers to it weakly, and it is still
-    as it was made.
+    as it was made. The reference to an array that gives its place to another is stored at
+    `displaced`: giving it up now might run Python code, such as the callback of a weak reference.
     """
-    b, o, (output,) = _start(module, "output", "ptr", ("ptr", "output"))
+    params = ("ptr", "output"), ("ptr", "displaced")
+    b, o, (output, displaced) = _start(module, "output", "ptr", *params)
     shape = o.place(output, Output.SHAPE)
     turn = o.item("i64", output, Output.NEXT)
     for place in (turn, b.xor(turn, o.integer(1))):
@@ -279,16 +281,15 @@ def _output(module: Module) -> None:
     descr = o.item("ptr", shape, Shape.DESCR)
     o.call("Py_IncRef", descr)
     rank = b.cast("trunc", o.item("i64", shape, Shape.RANK), "i32")
-    extents, no_flags = o.place(shape, Shape.EXTENTS), b.const("i32", 0)
+    extents, no_flags = o.item("ptr", shape, Shape.EXTENTS), b.const("i32", 0)
     kind = o.object(abi.ARRAY_TYPE)
     made = o.call("PyArray_NewFromDescr", kind, descr, rank, extents, NULL, NULL, no_flags, NULL)
     failed = b.block("failed")
     o.avoid(o.is_null(made), failed)
-    old = o.item("ptr", output, turn)
+    o.put(o.item("ptr", output, turn), displaced, 0)
     o.call("Py_IncRef", made)
     o.put(made, output, turn)
     o.put(b.xor(turn, o.integer(1)), output, Output.NEXT)
-    o.call("Py_DecRef", old)
     b.ret(made)
     b.place(failed)
     b.ret(NULL)

@@ -60,6 +60,7 @@ def test_captured_arrays_are_updated_in_place():
     assert total.tolist() == [3.0, 3.0]
 
 
+@pytest.mark.filterwarnings("ignore:Setting the:DeprecationWarning")  # from NumPy 2.5 on
 def test_a_captured_array_that_changes_shape_is_traced_anew():
     weight = np.ones(4)
     f = tl.compile(lambda x: np.sum(weight, axis=0) * x)
