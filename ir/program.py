@@ -21,6 +21,18 @@ int64_t pieces, int64_t threads)`: it calls `task` once for every piece below `p
 `threads` of these calls at the same time, each with a `slot` below `threads` that no other call has
 meanwhile, and returns the greatest of their results."""
 
+MAX_PIECES = 4095
+"""That `PARALLEL_SYMBOL` takes."""
+
+ENTER_SYMBOL = "tapeless_enter"
+"""Called by the routine of a program with pieces before all else: `int64_t (void *site, int64_t
+threads, int64_t call[2])`. `site` is 64 bytes of the program's, zero to begin with, `call` is for
+`LEAVE_SYMBOL`. The result, from 1 to `threads`, is how many threads this call shall use."""
+
+LEAVE_SYMBOL = "tapeless_leave"
+"""Called by such a routine after all else, unless it failed: `void (void *site, int64_t call[2])`,
+so that the runtime can learn how many threads serve the program best."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -55,7 +67,8 @@ class Program:
     threads that may run it. The arena has `arena_bytes`, and `thread_bytes` more for every thread
     beyond the first. The result is 0, or k > 0 when `failures[k - 1]` happened. Output `i` in
     `in_place` is written where input `in_place[i]` lies: both entries of `buffers` are then the
-    same address. A program of which some kernel has several pieces calls `PARALLEL_SYMBOL`.
+    same address. A program of which some kernel has several pieces calls `PARALLEL_SYMBOL`,
+    `ENTER_SYMBOL` and `LEAVE_SYMBOL`.
     """
 
     name: str

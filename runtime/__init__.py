@@ -8,6 +8,7 @@ path. A `native.NativeEntry` does the same in machine code for calls that it rec
 |---|---|
 | `jit`, `loader` | how object code becomes callable, and when its pages go away |
 | `threads`, `pool_code`, `pool_system` | the pool that runs the pieces of large kernels |
+| `pool_choice` | whether a program runs on several threads at all |
 | `pointers` | how an array's address and flags are read without NumPy's Python layer |
 | `arena` | where temporaries, buffer tables and scalars live during one call |
 | `executable` | a `Program` as a Python callable on arrays that already fit |

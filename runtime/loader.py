@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import llvmlite.binding as llvm
 
-from ..ir.program import PARALLEL_SYMBOL, Program
+from ..ir.program import Program
 from .jit import link
 from .threads import pool
 
@@ -39,7 +39,8 @@ class Routine:
         builder = llvm.JITLibraryBuilder().add_object_img(program.object_code)
         builder.export_symbol(program.symbol)
         if program.is_parallel:
-            builder.import_symbol(PARALLEL_SYMBOL, pool().parallel)
+            for symbol, place in pool().symbols.items():
+                builder.import_symbol(symbol, place)
         self._library = link(builder, program.name)
         self.address: int = self._library[program.symbol]
         self.releases_gil = estimated_work(program) > RELEASE_GIL_ABOVE

@@ -13,7 +13,7 @@ a last time, and are looked after once it has been written, so that one of the t
 slot s looks after slots 2 s + 1 and 2 s + 2. Sleepers on Linux wait on a futex (`man 2 futex`), on
 other systems they look again every millisecond.
 
-All entries but `parallel` are called from Python, one at a time.
+Entries other than those that programs call are called from Python, one at a time.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from __future__ import annotations
 import signal
 from string import Template
 
+from ..ir.program import ENTER_SYMBOL, LEAVE_SYMBOL, MAX_PIECES, PARALLEL_SYMBOL
+from .pool_choice import choice_text
 from .pool_system import HAS_THREADS, blocked_signals, pause, system_text
 
 MAX_THREADS = 256
 """Of the process's pool, the calling thread included."""
 
-MAX_PIECES = (1 << 12) - 1
-"""Of one job: what a ticket has room for."""
+assert MAX_PIECES < 1 << 12, "a ticket has 12 bits for the number of a piece"
 
 _SLOT_BYTES = 128
 """Of `%Slot`: two cache lines, because neighbours are fetched together."""
@@ -427,6 +428,12 @@ define i64 @parallel(ptr %task, ptr %context, i64 %pieces, i64 %threads) {
   %code = call i64 @alone(ptr %task, ptr %context, i64 %pieces)
   ret i64 %code
 }
+define i64 @enter(ptr %site, i64 %threads, ptr %call) {
+  ret i64 %threads
+}
+define void @leave_program(ptr %site, ptr %call) {
+  ret void
+}
 define void @resize(i64 %threads, i64 %spins) {
   ret void
 }
@@ -444,7 +451,10 @@ define void @spin_for(i64 %count) {
 }
 """
 
-ENTRIES = ("parallel", "resize", "forget", "be_patient", "count", "spin_for")
+CALLED = {PARALLEL_SYMBOL: "parallel", ENTER_SYMBOL: "enter", LEAVE_SYMBOL: "leave_program"}
+"""What programs call, and its name here."""
+
+ENTRIES = (*CALLED.values(), "resize", "forget", "be_patient", "count", "spin_for")
 """The routines of the module."""
 
 
@@ -460,4 +470,4 @@ def pool_text() -> str:
         signals=blocked_signals(),
         setmask=int(signal.SIG_SETMASK),
     )
-    return "\n".join((_ALONE, system_text(), pool, declaration, ""))
+    return "\n".join((_ALONE, system_text(), pool, choice_text(), declaration, ""))

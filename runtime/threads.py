@@ -21,7 +21,7 @@ import llvmlite.binding as llvm
 
 from ..ir.errors import ArgumentError
 from .jit import assemble, link
-from .pool_code import ENTRIES, MAX_THREADS, pool_text
+from .pool_code import CALLED, ENTRIES, MAX_THREADS, pool_text
 from .pool_system import HAS_THREADS
 
 _IDLE_NS = 1_500_000
@@ -56,14 +56,14 @@ def _from_environment() -> int:
 
 
 class Pool:
-    """The native pool. `parallel` is the address of what programs call; see `ir.program`."""
+    """The native pool. `symbols` are the addresses of what programs call; see `ir.program`."""
 
     def __init__(self, threads: int) -> None:
         builder = llvm.JITLibraryBuilder().add_object_img(assemble(pool_text()))
         for entry in ENTRIES:
             builder.export_symbol(entry)
         self._library = link(builder, "pool")
-        self.parallel: int = self._library["parallel"]
+        self.symbols = {symbol: self._library[entry] for symbol, entry in CALLED.items()}
         self._resize = self._native("resize", None, ctypes.c_int64, ctypes.c_int64)
         self._forget = self._native("forget", None)
         self._count = self._native("count", ctypes.c_int64)
@@ -142,7 +142,8 @@ def set_threads(n: int) -> None:
     """Let programs run on at most `n` threads, the calling one included; the default is the usable
     cores, or the environment variable `TAPELESS_THREADS`.
 
-    Results do not depend on it, bit for bit. Raises `ArgumentError` unless 1 <= n <= 256.
+    Results do not depend on it, bit for bit. A program that turns out to take longer on several
+    threads than on one runs on one. Raises `ArgumentError` unless 1 <= n <= 256.
     """
     if type(n) is not int or not 1 <= n <= MAX_THREADS:
         raise ArgumentError(f"the number of threads is from 1 to {MAX_THREADS}", given=repr(n))

@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...ir.graph import Graph, Node, Value, structure
-from ...ir.program import ARENA_ALIGNMENT, PARALLEL_SYMBOL, Failure
+from ...ir.program import (
+    ARENA_ALIGNMENT,
+    ENTER_SYMBOL,
+    LEAVE_SYMBOL,
+    MAX_PIECES,
+    PARALLEL_SYMBOL,
+    Failure,
+)
 from ..lower import Kernel, lower_kernel
 from ..lower.language import Phase
 from ..passes.memory import Copy, MemoryPlan, Placement, Space
@@ -83,6 +90,8 @@ class ProgramEmitter:
         self.thread_bytes = max((layout.thread_bytes for layout in layouts), default=0)
         self._pointers: dict[Placement, Operand] = {}
         self._context: Operand | None = None
+        self._call: Operand | None = None
+        self._threads: Operand | None = None
 
     @property
     def arena_bytes(self) -> int:
@@ -98,14 +107,31 @@ class ProgramEmitter:
             for name, phase in lowered.phases():
                 KernelEmitter(self.module, name, lowered.kernel, phase, self.thread_bytes).emit()
         b = self.module.function(SYMBOL, "i64", PASSED)
+        self._enter(b)
         for copy in self.plan.copies_before:
             self._copy(b, copy)
         for node, lowered in self.kernels.items():
             self._run(b, node, lowered)
         for copy in self.plan.copies_after:
             self._copy(b, copy)
+        if self._call is not None:
+            b.call(LEAVE_SYMBOL, "void", (self._site(), self._call))
         b.ret(b.const("i64", 0))
         return self.module.text()
+
+    def _enter(self, b: Function) -> None:
+        """Ask how many threads to use; at most as many as the arena has scratch memory for."""
+        if all(lowered.kernel.pieces == 1 for lowered in self.kernels.values()):
+            return
+        entry = self._first_entry(Space.CONSTANT) + len(self.plan.constants)
+        threads = b.load("i64", b.gep(b.params[0], "ptr", b.const("i64", entry)), 8)
+        self._call = b.alloca("i64", 2, 16)
+        self._threads = b.call(ENTER_SYMBOL, "i64", (self._site(), threads, self._call))
+
+    def _site(self) -> Operand:
+        """Where the runtime keeps what it learns about this program."""
+        definition = "internal global [8 x i64] zeroinitializer, align 64"
+        return self.module.global_variable("site", definition)
 
     def _address(self, b: Function, placement: Placement) -> Operand:
         found = self._pointers.get(placement)
@@ -161,11 +187,12 @@ class ProgramEmitter:
             b.store(word, b.gep(self._context, "ptr", b.const("i64", i)), 8)
 
     def _dispatch(self, b: Function, name: str, pieces: int) -> Operand:
-        """Run the pieces of a phase on as many threads as the arena has scratch memory for."""
+        """Run the pieces of a phase."""
         assert self._context is not None
-        entry = self._first_entry(Space.CONSTANT) + len(self.plan.constants)
-        threads = b.load("i64", b.gep(b.params[0], "ptr", b.const("i64", entry)), 8)
-        args = (Operand("ptr", f"@{name}"), self._context, b.const("i64", pieces), threads)
+        assert self._threads is not None
+        assert pieces <= MAX_PIECES
+        count = b.const("i64", pieces)
+        args = (Operand("ptr", f"@{name}"), self._context, count, self._threads)
         return b.call(PARALLEL_SYMBOL, "i64", args)
 
     def _return_failure(self, b: Function, code: Operand, base: int) -> None:

@@ -13,7 +13,7 @@ from ..cost import flops
 from ..target import Target
 from .language import Division
 
-MAX_PIECES = 64
+MOST_PIECES = 64
 """Enough to keep tens of threads evenly busy."""
 
 WORTH_NS = 25_000
@@ -45,7 +45,7 @@ def estimated_ns(body: Graph, target: Target) -> float:
 def pieces_wanted(body: Graph, target: Target) -> int:
     """How many pieces the work of a fused body is worth; 1: it stays whole."""
     work = estimated_ns(body, target)
-    return 1 if work < WORTH_NS else max(1, min(MAX_PIECES, int(work / PIECE_NS)))
+    return 1 if work < WORTH_NS else max(1, min(MOST_PIECES, int(work / PIECE_NS)))
 
 
 def divide(units: Sequence[int], wanted: int) -> list[Division]:
