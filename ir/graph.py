@@ -80,14 +80,6 @@ class Graph:
         """The node that defines each value (graph inputs have none)."""
         return {value: node for node in self.nodes for value in node.outputs}
 
-    def consumers(self) -> dict[Value, list[Node]]:
-        """The nodes that read each value, in order, each node once."""
-        readers: dict[Value, list[Node]] = {}
-        for node in self.nodes:
-            for value in dict.fromkeys(node.inputs):
-                readers.setdefault(value, []).append(node)
-        return readers
-
     def walk(self) -> Iterator[Node]:
         """All nodes, those of sub-graphs held in attributes included."""
         for node in self.nodes:

@@ -11,27 +11,12 @@ import numpy as np
 import pytest
 
 from tapeless.ir.pytree import LEAF, flatten
-from tapeless.ir.types import FLOAT64, TensorType
 from tapeless.runtime.call import ContainerWrite, Counts, Entry, Overlap, Plan, Result, ResultKind
 from tapeless.runtime.executable import Executable
 from tapeless.runtime.flatten import describe
 from tapeless.runtime.layout import alias_groups, first_overlap, overlaps_itself, share_memory
 
-PAIR = TensorType(FLOAT64, (2,))
-
-ADD = """
-  %xp = load ptr, ptr %buffers
-  %y_entry = getelementptr ptr, ptr %buffers, i64 1
-  %yp = load ptr, ptr %y_entry
-  %o_entry = getelementptr ptr, ptr %buffers, i64 2
-  %op = load ptr, ptr %o_entry
-  %x = load <2 x double>, ptr %xp, align 8
-  %y = load <2 x double>, ptr %yp, align 8
-  %s = fadd <2 x double> %x, %y
-  store <2 x double> %s, ptr %op, align 8
-  ret i64 0
-"""
-"""o = x + y on pairs; buffers are x, y, o."""
+from .pairs import ADD, PAIR
 
 
 class Pair(NamedTuple):

@@ -20,22 +20,9 @@ from tapeless.runtime.executable import Executable
 from tapeless.runtime.loader import Routine
 from tapeless.runtime.pointers import address, is_dense
 
-SCALAR = TensorType(FLOAT64)
-PAIR = TensorType(FLOAT64, (2,))
+from .pairs import ADD, PAIR
 
-ADD = """
-  %xp = load ptr, ptr %buffers
-  %y_entry = getelementptr ptr, ptr %buffers, i64 1
-  %yp = load ptr, ptr %y_entry
-  %o_entry = getelementptr ptr, ptr %buffers, i64 2
-  %op = load ptr, ptr %o_entry
-  %x = load <2 x double>, ptr %xp, align 8
-  %y = load <2 x double>, ptr %yp, align 8
-  %s = fadd <2 x double> %x, %y
-  store <2 x double> %s, ptr %op, align 8
-  ret i64 0
-"""
-"""o = x + y on pairs; buffers are x, y, o."""
+SCALAR = TensorType(FLOAT64)
 
 FIRST_PLUS_CONSTANT = (
     ADD.replace("i64 1\n", "i64 3\n").replace("i64 2\n", "i64 1\n").replace("3\n", "2\n")
