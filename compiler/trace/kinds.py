@@ -21,19 +21,9 @@ class Kind(enum.Enum):
     @property
     def weak(self) -> bool:
         """True for Python numbers, which take the element type of the other operand (NEP 50)."""
-        return self in _PYTHON_TYPES
-
-    @property
-    def python_type(self) -> type[bool] | type[int] | type[float]:
-        """The Python type of a weak kind."""
-        return _PYTHON_TYPES[self]
+        return self in WEAK_DTYPES
 
 
-_PYTHON_TYPES: dict[Kind, type[bool] | type[int] | type[float]] = {
-    Kind.BOOL: bool,
-    Kind.INT: int,
-    Kind.FLOAT: float,
-}
 WEAK_DTYPES: dict[Kind, DType] = {
     Kind.BOOL: np.dtype(np.bool_),
     Kind.INT: np.dtype(np.int64),
