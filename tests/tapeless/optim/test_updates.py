@@ -40,6 +40,12 @@ def sgd_reference(p, g, memory, t, *, lr, momentum=0.0, nesterov=False, weight_d
     return p - lr * (g + momentum * memory["v"] if nesterov else memory["v"])
 
 
+def adagrad_reference(p, g, memory, t, *, lr, eps, initial=0.0, weight_decay=0.0):
+    g = g + weight_decay * p
+    memory["s"] = memory.get("s", initial) + g**2
+    return p - lr * g / (np.sqrt(memory["s"]) + eps)
+
+
 def rmsprop_reference(p, g, memory, t, *, lr, decay, eps, momentum=0.0, weight_decay=0.0):
     g = g + weight_decay * p
     memory["s"] = decay * memory.get("s", 0.0) + (1 - decay) * g**2
@@ -63,11 +69,20 @@ def adamw_reference(*args, **settings):
 
 
 ADAM = {"lr": 0.01, "beta1": 0.8, "beta2": 0.95, "eps": 1e-6}
+ADAGRAD = {"lr": 0.1, "eps": 1e-6}
 RMSPROP = {"lr": 0.01, "decay": 0.9, "eps": 1e-6}
 
 
 def sgd_with_state(params: Any, grads: Any, state: Any, **settings: Any) -> None:
     optim.sgd(params, grads, state=state, **settings)
+
+
+def adagrad_from_a_tenth(params: Any) -> Any:
+    return optim.adagrad_init(params, initial=0.1)
+
+
+def adagrad_reference_from_a_tenth(*args, **settings):
+    return adagrad_reference(*args, **settings, initial=0.1)
 
 
 def rmsprop_momentum_init(params: Any) -> Any:
@@ -88,6 +103,13 @@ CASES = {
         optim.sgd_init,
         sgd_reference,
         {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+    ),
+    "adagrad": (optim.adagrad, optim.adagrad_init, adagrad_reference, ADAGRAD),
+    "adagrad-decay": (
+        optim.adagrad,
+        adagrad_from_a_tenth,
+        adagrad_reference_from_a_tenth,
+        {**ADAGRAD, "weight_decay": 0.1},
     ),
     "rmsprop": (optim.rmsprop, optim.rmsprop_init, rmsprop_reference, RMSPROP),
     "rmsprop-momentum": (
@@ -278,15 +300,17 @@ def test_a_traced_number_cannot_be_a_parameter_either() -> None:
 
 
 TORCH = {
-    "sgd": ("SGD", {}),
-    "sgd-decay": ("SGD", {}),
-    "momentum": ("SGD", {}),
-    "nesterov": ("SGD", {}),
-    "rmsprop": ("RMSprop", {"decay": "alpha"}),
-    "rmsprop-momentum": ("RMSprop", {"decay": "alpha"}),
-    "adam": ("Adam", {}),
-    "adam-decay": ("Adam", {}),
-    "adamw": ("AdamW", {}),
+    "sgd": ("SGD", {}, {}),
+    "sgd-decay": ("SGD", {}, {}),
+    "momentum": ("SGD", {}, {}),
+    "nesterov": ("SGD", {}, {}),
+    "adagrad": ("Adagrad", {}, {}),
+    "adagrad-decay": ("Adagrad", {}, {"initial_accumulator_value": 0.1}),
+    "rmsprop": ("RMSprop", {"decay": "alpha"}, {}),
+    "rmsprop-momentum": ("RMSprop", {"decay": "alpha"}, {}),
+    "adam": ("Adam", {}, {}),
+    "adam-decay": ("Adam", {}, {}),
+    "adamw": ("AdamW", {}, {}),
 }
 
 
@@ -301,9 +325,10 @@ def torch_settings(settings: dict[str, Any], renamed: dict[str, str]) -> dict[st
 @pytest.mark.parametrize("name", CASES)
 def test_agrees_with_torch(name: str, dtype: type) -> None:
     torch = pytest.importorskip("torch")
-    kind, renamed = TORCH[name]
+    kind, renamed, extra = TORCH[name]
     tensors = [torch.tensor(leaf, requires_grad=True) for leaf in leaves(make_params(dtype))]
-    optimizer = getattr(torch.optim, kind)(tensors, **torch_settings(CASES[name][-1], renamed))
+    settings = torch_settings(CASES[name][-1], renamed)
+    optimizer = getattr(torch.optim, kind)(tensors, **settings, **extra)
     for t in range(STEPS):
         for tensor, g in zip(tensors, leaves(gradients(t, dtype)), strict=True):
             tensor.grad = torch.tensor(np.asarray(g))
