@@ -1,32 +1,92 @@
-"""Activation functions: elementwise, or along one axis."""
+"""Activation functions, elementwise.
+
+Each takes an array of any shape (or a number) and gives one of the same shape and, for floats, of
+the same dtype; integers become what NumPy makes of them together with floats. The formulas stay
+finite where the function does, and so do their derivatives. "Derivative at 0" says what a program
+gives at a kink, where there is none.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from ..compiler.trace.array import TracedArray
-from ..compiler.trace.lift import emit
-from ..custom import stop_gradient
-from ..ir.ops import OPS
-from .windows import Array, as_array
+from .arrays import Array, floating, logistic
+from .gaussian import normal_cdf
+
+__all__ = [
+    "celu",
+    "elu",
+    "gelu",
+    "hard_sigmoid",
+    "hard_silu",
+    "hardtanh",
+    "leaky_relu",
+    "log_sigmoid",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softsign",
+    "step",
+    "tanh",
+]
+
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+"""Klambauer et al. (2017), §2: mean 0 and variance 1 are a stable fixed point with these."""
 
 
 def relu(x: Array) -> Array:
-    """max(x, 0), with derivative 0 at 0."""
+    """max(x, 0). Derivative at 0: 0. (Nair & Hinton 2010.)"""
     return np.maximum(x, 0)
 
 
+def relu6(x: Array) -> Array:
+    """min(max(x, 0), 6). Derivative at 0 and at 6: 0. (Krizhevsky 2010.)"""
+    return np.clip(x, 0, 6)
+
+
+def leaky_relu(x: Array, slope: float = 0.01) -> Array:
+    """x above zero, slope x below. Derivative at 0: `slope`. (Maas et al. 2013.)"""
+    return np.where(x > 0, x, slope * x)
+
+
+def elu(x: Array, alpha: float = 1.0) -> Array:
+    """x above zero, alpha (eˣ - 1) below. Derivative at 0: `alpha`. (Clevert et al. 2016.)"""
+    return np.where(x > 0, x, alpha * np.expm1(_below_zero(x)))
+
+
+def selu(x: Array) -> Array:
+    """scale elu(x, alpha) with the constants of Klambauer et al. (2017).
+
+    Derivative at 0: scale alpha = 1.758.
+    """
+    return SELU_SCALE * elu(x, SELU_ALPHA)
+
+
+def celu(x: Array, alpha: float = 1.0) -> Array:
+    """x above zero, alpha (e^(x / alpha) - 1) below: smooth for every alpha. (Barron 2017.)"""
+    return np.where(x > 0, x, alpha * np.expm1(_below_zero(x) / alpha))
+
+
+def _below_zero(x: Array) -> Array:
+    """x where it is used, 0 where its exponential might overflow; passes the derivative at 0."""
+    return np.where(x > 0, 0, x)
+
+
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), without overflow."""
-    x = _floating(x)
-    if isinstance(x, TracedArray):
-        return emit("logistic", x)
-    reference = OPS["logistic"].reference
-    assert reference is not None
-    return reference(x)
+    """1 / (1 + e⁻ˣ), without overflow; the derivative is s (1 - s)."""
+    return logistic(floating(x))
+
+
+def log_sigmoid(x: Array) -> Array:
+    """log(sigmoid(x)) = -log(1 + e⁻ˣ), without overflow and without loss where it is close to 0."""
+    return -softplus(-floating(x))
 
 
 def tanh(x: Array) -> Array:
@@ -34,63 +94,53 @@ def tanh(x: Array) -> Array:
     return np.tanh(x)
 
 
-def silu(x: Array) -> Array:
-    """x sigmoid(x) (Hendrycks & Gimpel 2016; Elfwing et al. 2018)."""
-    return x * sigmoid(x)
+def hardtanh(x: Array, low: float = -1.0, high: float = 1.0) -> Array:
+    """x between `low` and `high`, the bounds beyond. Derivative at both bounds: 0."""
+    return np.clip(x, low, high)
 
 
-def gelu(x: Array) -> Array:
-    """x Φ(x) in its tanh form (Hendrycks & Gimpel 2016).
+def hard_sigmoid(x: Array) -> Array:
+    """The line x / 6 + 1 / 2 between 0 and 1. Derivative at ±3: 0. (Howard et al. 2019, §5.2.)"""
+    return np.clip(x / 6 + 0.5, 0, 1)
 
-    x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))
-    """
-    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
-    return 0.5 * x * (1 + np.tanh(inner))
+
+def hard_silu(x: Array) -> Array:
+    """x hard_sigmoid(x). Derivative at -3: 0, at 3: 1. (Howard et al. 2019, §5.2: h-swish.)"""
+    return x * hard_sigmoid(x)
+
+
+def step(x: Array, at_zero: float = 1.0) -> Array:
+    """0 below zero, 1 above, `at_zero` at zero (Rosenblatt 1958). Derivative everywhere: 0."""
+    return np.heaviside(x, at_zero)
 
 
 def softplus(x: Array) -> Array:
-    """log(1 + exp(x)), without overflow (Dugas et al. 2001)."""
+    """log(1 + eˣ), without overflow; the derivative is sigmoid(x). (Dugas et al. 2001.)"""
     return np.logaddexp(x, 0)
 
 
-def softmax(x: Array, axis: int = -1) -> Array:
-    """exp(x) / Σ exp(x) along `axis`, without overflow."""
-    weights = np.exp(_shifted(x, axis))
-    return weights / weights.sum(axis=axis, keepdims=True)
+def softsign(x: Array) -> Array:
+    """x / (1 + |x|), whose derivative 1 / (1 + |x|)² is 1 at 0. (Turian et al. 2009.)"""
+    return x / (1 + np.abs(x))
 
 
-def log_softmax(x: Array, axis: int = -1) -> Array:
-    """x - log Σ exp(x) along `axis`, without overflow."""
-    shifted = _shifted(x, axis)
-    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+def silu(x: Array) -> Array:
+    """x sigmoid(x), also called swish. (Hendrycks & Gimpel 2016; Elfwing et al. 2018.)"""
+    return x * sigmoid(x)
 
 
-def _shifted(x: Array, axis: int) -> Array:
-    """x less its largest element, on which the functions of it do not depend."""
-    x = _floating(x)
-    return x - stop_gradient(x.max(axis=axis, keepdims=True))
+def mish(x: Array) -> Array:
+    """x tanh(log(1 + eˣ)). (Misra 2020.)"""
+    return x * np.tanh(softplus(x))
 
 
-def _floating(x: Any) -> Array:
-    """`x` as an array of floats: integers become float64."""
-    x = as_array(x)
-    return x if x.dtype.kind == "f" else x.astype(np.float64)
+def gelu(x: Array, exact: bool = False) -> Array:
+    """x Φ(x), Φ the distribution function of the normal distribution. (Hendrycks & Gimpel 2016.)
 
-
-def layer_norm(
-    x: Array,
-    scale: Array | None = None,
-    shift: Array | None = None,
-    axis: Any = -1,
-    eps: float = 1e-5,
-) -> Array:
-    """(x - mean) / √(variance + eps) along `axis`, times `scale` plus `shift` (Ba et al. 2016).
-
-    The variance is the mean square (no Bessel's correction).
+    By default their tanh form, x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), which is faster and at
+    most 0.0005 off; with `exact=True` Φ itself, to a few units in the last place.
     """
-    centred = x - np.mean(x, axis=axis, keepdims=True)
-    variance = np.mean(centred * centred, axis=axis, keepdims=True)
-    result = centred / np.sqrt(variance + eps)
-    if scale is not None:
-        result = result * scale
-    return result if shift is None else result + shift
+    if exact:
+        return x * normal_cdf(x)
+    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
+    return 0.5 * x * (1 + np.tanh(inner))

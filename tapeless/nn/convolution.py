@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..ir.errors import ShapeError
-from .windows import Array, as_array, padded, per_axis, windows
+from .arrays import Array, as_array
+from .windows import padded, per_axis, windows
 
 
 def conv2d(

@@ -1,48 +1,76 @@
-"""Losses, means over all examples, and the encoding of labels."""
+"""Losses of predicted numbers, and how losses of many examples become one number."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..ir.errors import DTypeError, ShapeError
-from .activations import log_softmax
-from .windows import Array, as_array
+from ..ir.errors import ArgumentError, ShapeError
+from .arrays import Array
+
+__all__ = ["huber", "mae", "mse", "rmse"]
+
+REDUCTIONS: Mapping[str, Callable[[Array], Array]] = {
+    "mean": lambda losses: np.mean(losses),
+    "sum": lambda losses: np.sum(losses),
+    "none": lambda losses: losses,
+}
+"""What `reduction` may be, and how it joins losses."""
 
 
-def mse(prediction: Array, target: Array) -> Array:
-    """The mean squared difference of two arrays, which broadcast."""
-    difference = prediction - target
-    return np.mean(difference * difference)
+def reduced(losses: Array, reduction: str) -> Array:
+    """The losses joined as `reduction` says; `ArgumentError` for an unknown one."""
+    join = REDUCTIONS.get(reduction)
+    if join is None:
+        raise ArgumentError(f"reduction is one of {list(REDUCTIONS)}", given=repr(reduction))
+    return join(losses)
 
 
-def cross_entropy(scores: Array, labels: Array) -> Array:
-    """The mean of -log softmax(scores)[label] over all examples.
+def mse(prediction: Array, target: Array, *, reduction: str = "mean") -> Array:
+    """(prediction - target)²: the mean, the sum, or each ("none").
 
-    `scores` has shape (…, classes), `labels`, of integers, the shape of `scores` without its last
-    axis. Raises `ShapeError` or `DTypeError` otherwise; labels are checked as indices are.
+    One of the two broadcasts to the other, here and in `rmse`, `mae` and `huber`; where both would
+    have to grow, as (n, 1) and (n,) to (n, n), they raise `ShapeError`. Raises `ArgumentError` for
+    another reduction.
     """
-    scores, labels = as_array(scores), as_array(labels)
-    _check_labels(labels)
-    if scores.ndim == 0 or scores.shape[:-1] != labels.shape:
+    difference = _difference("mse", prediction, target)
+    return reduced(difference * difference, reduction)
+
+
+def rmse(prediction: Array, target: Array) -> Array:
+    """The root of `mse`. Derivative at a perfect fit: 0."""
+    square = mse(prediction, target)
+    perfect = square == 0
+    return np.where(perfect, 0, np.sqrt(np.where(perfect, 1, square)))
+
+
+def mae(prediction: Array, target: Array, *, reduction: str = "mean") -> Array:
+    """|prediction - target|. Derivative where they are equal: 0. Arguments as `mse`."""
+    return reduced(np.abs(_difference("mae", prediction, target)), reduction)
+
+
+def huber(
+    prediction: Array, target: Array, delta: float = 1.0, *, reduction: str = "mean"
+) -> Array:
+    """d²/2 for a difference d up to delta, delta (|d| - delta/2) beyond; else as `mse`.
+
+    Differentiable once everywhere. (Huber 1964.)
+    """
+    distance = np.abs(_difference("huber", prediction, target))
+    near = np.minimum(distance, delta)  # one formula for both sides, and no d² that overflows
+    return reduced(near * (distance - near / 2), reduction)
+
+
+def _difference(name: str, prediction: Array, target: Array) -> Any:
+    difference = prediction - target
+    shapes = np.shape(prediction), np.shape(target)
+    if np.shape(difference) not in shapes:
         raise ShapeError(
-            "cross_entropy: labels have the shape of the scores without the last axis",
-            given=f"scores of shape {scores.shape}, labels of shape {labels.shape}",
+            f"{name}: the target has the shape of the prediction, or one of the two broadcasts to "
+            "the other",
+            given=f"a prediction of shape {shapes[0]} and a target of shape {shapes[1]}",
+            hint="target.reshape(prediction.shape)",
         )
-    count = math.prod(labels.shape)
-    rows = log_softmax(scores).reshape(count, scores.shape[-1])
-    return -np.mean(rows[np.arange(count), labels.reshape(count)])
-
-
-def one_hot(labels: Array, classes: int, dtype: Any = np.float64) -> Array:
-    """1 at the position of each label along a new last axis of extent `classes`, 0 elsewhere."""
-    labels = as_array(labels)
-    _check_labels(labels)
-    return (labels[..., None] == np.arange(classes)).astype(dtype)
-
-
-def _check_labels(labels: Array) -> None:
-    if labels.dtype.kind not in "iu":
-        raise DTypeError("labels are integers", given=f"dtype {labels.dtype}")
+    return difference

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..ir.errors import ArgumentError, ShapeError
-from .windows import Array, as_array, padded, per_axis, windows
+from .arrays import Array, as_array
+from .windows import padded, per_axis, windows
 
 
 def max_pool2d(x: Array, size: Any, stride: Any = None, padding: Any = 0) -> Array:

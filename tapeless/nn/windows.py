@@ -8,19 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.trace.array import TracedArray
-from ..compiler.trace.functions.windows import windows as traced_windows
-from ..compiler.trace.views import as_array as traced_array
 from ..ir.errors import ArgumentError, ShapeError
 from ..ir.ops import convolution
-
-Array = Any
-"""A NumPy array, or what stands for one while a function is traced."""
-
-
-def as_array(x: Any) -> Array:
-    """`x` as an array, traced or not."""
-    return traced_array(x) if isinstance(x, TracedArray) else np.asarray(x)
+from .arrays import Array, windows_along
 
 
 def per_axis(value: Any, count: int, least: int, name: str) -> tuple[int, ...]:
@@ -62,8 +52,4 @@ def windows(
                 given=f"{span} elements along an axis of {x.shape[axis]}",
                 hint="give it a larger padding",
             )
-    if isinstance(x, TracedArray):
-        return traced_windows(x, axes, sizes, strides, dilations)
-    assert convolution.windows.reference is not None
-    attrs = {"axes": axes, "sizes": sizes, "strides": strides, "dilations": dilations}
-    return convolution.windows.reference(x, **attrs)
+    return windows_along(x, axes, sizes, strides, dilations)

@@ -107,7 +107,7 @@ def test_cross_entropy_is_the_mean_logarithm_of_the_labels_share(lead: tuple[int
 
 def test_cross_entropy_says_what_does_not_fit() -> None:
     scores = np.zeros((3, 4))
-    with pytest.raises(DTypeError, match=r"labels are integers.*float64"):
+    with pytest.raises(DTypeError, match=r"labels, which are integers.*float64"):
         cross_entropy(scores, np.zeros(3))
     with pytest.raises(ShapeError, match=r"without the last axis.*\(3, 4\).*\(4,\)"):
         cross_entropy(scores, np.zeros(4, int))
