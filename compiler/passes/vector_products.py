@@ -1,11 +1,13 @@
-"""Products with a vector become sums of elementwise products.
+"""Products without reuse become elementwise products, summed where there is something to sum.
 
-A matrix-vector product reads every element of the matrix once: it is bound by memory, and as a
-reduction it fuses with what surrounds it, which a kernel for matrix products cannot.
+A matrix-vector product reads every element of the matrix once, an outer product writes every
+element of its result once: both are bound by memory, and as elementwise work they fuse with what
+surrounds them, which a kernel for matrix products cannot.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +19,7 @@ from ...ir.ops.contraction import free_axes
 def expand_vector_products(graph: Graph) -> Graph:
     """Requires: a flat graph.
 
-    Ensures: every `dot` left has a free axis on both sides; the others are sums of products.
+    Ensures: every `dot` left has a free axis on both sides and something to sum over.
     """
     builder = GraphBuilder(graph.name)
     builder.inputs = list(graph.inputs)
@@ -25,7 +27,7 @@ def expand_vector_products(graph: Graph) -> Graph:
     for node in graph.nodes:
         operands = [env[value] for value in node.inputs]
         if node.op.name == "dot" and not _is_matrix_product(node):
-            env[node.output] = _expanded(builder, node, operands)
+            env[node.output] = _Expansion(builder, node).run(operands)
         else:
             env.update(zip(node.outputs, builder.copy_node(node, operands), strict=True))
     return builder.build(env[value] for value in graph.outputs)
@@ -41,7 +43,10 @@ def _free(node: Node) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def _is_matrix_product(node: Node) -> bool:
-    return all(
+    """Whether every element of either operand is used more than once."""
+    x, _ = node.inputs
+    sums = node.attrs["contract"][0]
+    return any(x.type.shape[axis] != 1 for axis in sums) and all(
         any(value.type.shape[axis] != 1 for axis in axes)
         for value, axes in zip(node.inputs, _free(node), strict=True)
     )
@@ -58,9 +63,15 @@ class _Loops:
 
     @property
     def space(self) -> list[int]:
-        """All loops, those of the larger operand last, as it has them in memory."""
-        large = self.x if len(self.x) >= len(self.y) else self.y
-        return [loop for loop in self.extents if loop not in large] + list(large)
+        """All loops that repeat, those of the largest of operands and result last, as it has them
+        in memory."""
+
+        def size(axes: tuple[int, ...]) -> int:
+            return math.prod(self.extents[loop] for loop in axes)
+
+        large = max(tuple(range(self.results)), self.x, self.y, key=size)
+        order = [loop for loop in self.extents if loop not in large] + list(large)
+        return [loop for loop in order if self.extents[loop] != 1]
 
 
 def _loops(node: Node) -> _Loops:
@@ -81,27 +92,51 @@ def _loops(node: Node) -> _Loops:
     return _Loops(found_x, found_y, dict(sorted(extents.items())), results)
 
 
-def _expanded(builder: GraphBuilder, node: Node, operands: list[Value]) -> Value:
-    """Both operands spread over all loops, multiplied, summed over the contracted ones."""
-    loops = _loops(node)
-    space = loops.space
-    shape = tuple(loops.extents[loop] for loop in space)
+class _Expansion:
+    """The nodes that one product becomes."""
 
-    def emit(op: Op, inputs: list[Value], **attrs: Any) -> Value:
-        return builder.emit(op, inputs, attrs, loc=node.loc, phase=node.phase)[0]
+    def __init__(self, builder: GraphBuilder, node: Node) -> None:
+        self.builder, self.node = builder, node
+        self.loops = _loops(node)
+        self.space = self.loops.space
+        self.shape = tuple(self.loops.extents[loop] for loop in self.space)
 
-    def spread(value: Value, along: tuple[int, ...]) -> Value:
-        axes = [space.index(loop) for loop in along]
-        order = sorted(range(len(axes)), key=axes.__getitem__)
-        if order != list(range(len(axes))):
-            value = emit(shaping.transpose, [value], axes=tuple(order))
-        return emit(shaping.broadcast, [value], shape=shape, axes=tuple(sorted(axes)))
+    def emit(self, op: Op, inputs: list[Value], **attrs: Any) -> Value:
+        """The result of one more node."""
+        node = self.node
+        return self.builder.emit(op, inputs, attrs, loc=node.loc, phase=node.phase)[0]
 
-    product = emit(elementwise.mul, [spread(operands[0], loops.x), spread(operands[1], loops.y)])
-    summed = tuple(axis for axis, loop in enumerate(space) if loop >= loops.results)
-    total = emit(reduction.sum_, [product], axes=summed) if summed else product
-    kept = [loop for loop in space if loop < loops.results]
-    if kept != sorted(kept):
-        order = tuple(kept.index(loop) for loop in range(loops.results))
-        total = emit(shaping.transpose, [total], axes=order)
-    return total
+    def reshape(self, value: Value, shape: tuple[int, ...]) -> Value:
+        """`value` with axes of extent 1 put in or left out."""
+        if value.type.shape == shape:
+            return value
+        return self.emit(shaping.reshape, [value], shape=shape)
+
+    def transpose(self, value: Value, axes: list[int]) -> Value:
+        """`value` with its axes in another order."""
+        if axes == sorted(axes):
+            return value
+        return self.emit(shaping.transpose, [value], axes=tuple(axes))
+
+    def spread(self, value: Value, along: tuple[int, ...]) -> Value:
+        """An operand whose axes are the loops `along`, repeated over all loops."""
+        wide = [loop for loop in along if loop in self.space]
+        value = self.reshape(value, tuple(self.loops.extents[loop] for loop in wide))
+        axes = [self.space.index(loop) for loop in wide]
+        value = self.transpose(value, sorted(range(len(axes)), key=axes.__getitem__))
+        if value.type.shape == self.shape:
+            return value
+        return self.emit(shaping.broadcast, [value], shape=self.shape, axes=tuple(sorted(axes)))
+
+    def run(self, operands: list[Value]) -> Value:
+        """Both operands over all loops, multiplied, summed over the contracted ones."""
+        x, y = operands
+        result = self.emit(
+            elementwise.mul, [self.spread(x, self.loops.x), self.spread(y, self.loops.y)]
+        )
+        summed = tuple(a for a, loop in enumerate(self.space) if loop >= self.loops.results)
+        if summed:
+            result = self.emit(reduction.sum_, [result], axes=summed)
+        kept = [loop for loop in self.space if loop < self.loops.results]
+        result = self.transpose(result, [kept.index(loop) for loop in sorted(kept)])
+        return self.reshape(result, self.node.output.type.shape)
