@@ -16,7 +16,7 @@ from ...ir.graph import Graph, Value
 from ...ir.types import TensorType
 from ..space import Alignment
 from ..target import Target
-from .folds import Fold, State, block_size, combine_columns
+from .folds import State, block_size, combine_columns
 from .language import LANE, Access, Affine, Bound, Division, Kernel, Share, Var, index
 from .pull import Index, Position, buffer_access
 from .rows import Line, RowLowering
@@ -74,16 +74,20 @@ class BlockLowering(RowLowering):
         with self._results():
             self._define_before(number)
             block = index(symbol) + segment.first
-            for fold, states in enumerate(segment.fold(index(symbol))):
-                for part, state in enumerate(states):
-                    access = self._partial(number, fold, part, Position(block))
-                    self.builder.store(access, state)
+            states = segment.fold(index(symbol))
+            folds = len(states) // len(self.columns)
+            for column in self._each_column():
+                for fold in range(folds):
+                    for part, state in enumerate(states[column * folds + fold]):
+                        access = self._partial(number, fold, part, Position(block))
+                        self.builder.store(access, state)
 
     def _last(self) -> None:
         """What has one element per row, after all passes."""
         with self._results():
             self._define_before(self.passes.count)
-            self._store_outputs(self.passes.outer)
+            for _ in self._each_column():
+                self._store_outputs(self.passes.outer)
 
     def _define_before(self, number: int) -> None:
         for earlier in range(number):
@@ -93,37 +97,40 @@ class BlockLowering(RowLowering):
 
     def _segments(self, number: int) -> list[_Segment]:
         """The blocks of a pass: many of one length, then what is left of the last axis."""
-        folds, inner = self.passes.folds.get(number, []), self.space.inner
+        inner = self.space.inner
         wide = next(i for i, axis in enumerate(inner) if self.space.extents[axis] > 1)
         for axis in inner[:wide]:
             self.position[axis] = Position()
         if wide < len(inner) - 1:
-            return [self._spans(number, folds, inner[wide:])]
-        return self._chunk_spans(number, folds, self._line(number, folds, inner[wide]))
+            return [self._spans(number, inner[wide:])]
+        return self._chunk_spans(number, self._line(number, self._folds(number), inner[wide]))
 
-    def _spans(self, number: int, folds: list[Fold], axes: tuple[int, ...]) -> _Segment:
+    def _spans(self, number: int, axes: tuple[int, ...]) -> _Segment:
         extent = self.space.extents[axes[0]]
         length = -(-extent // min(_MAX_BLOCKS, self.wanted))
 
         def fold(block: Affine) -> list[State]:
+            folds = self._folds(number)
             span = block * length, Bound(block * length + length, extent)
             return self._walk_span(number, folds, axes, span, self._identities(folds))
 
         return _Segment(0, -(-extent // length), fold)
 
-    def _chunk_spans(self, number: int, folds: list[Fold], line: Line) -> list[_Segment]:
+    def _chunk_spans(self, number: int, line: Line) -> list[_Segment]:
         length = -(-line.chunks // min(_MAX_BLOCKS, self.wanted))
         # Blocks end where the nested loops of all chunks would.
         size = block_size(length)
         length = max(1, -(-length // size) * size)
 
         def chunks(block: Affine) -> list[State]:
+            folds = self._folds(number)
             span = block * length, Bound(block * length + length, line.chunks)
             parts = [self._identities(folds) for _ in range(line.unroll)]
             parts = self._chunks(number, folds, line, span, length, parts)
             return combine_columns(self.builder, folds, parts)
 
         def rest(block: Affine) -> list[State]:
+            folds = self._folds(number)
             return self._rest(number, folds, line, self._identities(folds))
 
         blocks = -(-line.chunks // length)
@@ -172,8 +179,11 @@ class BlockLowering(RowLowering):
                 for f, buffers in enumerate(self.partials[number])
             ]
 
-        parts = [states(block) for block in range(self.blocks[number])]
-        return combine_columns(self.builder, folds, parts)
+        result = []
+        for _ in self._each_column():
+            parts = [states(block) for block in range(self.blocks[number])]
+            result += combine_columns(self.builder, folds, parts)
+        return result
 
     def _reload_partial(self, number: int, fold: int, part: int, block: Position) -> Var:
         dtype = self.scratch[self.partials[number][fold][part]].dtype

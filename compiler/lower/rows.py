@@ -3,8 +3,9 @@
 The outer axes are walked once; for each of their points (a row) the kernel makes as many passes
 over the inner, reduced axes as reductions depend on one another: softmax is a pass for the
 maximum, one for the sum, one for the result, while the row is in cache. The last axis of the space
-is the vector axis, whether it is an outer or an inner one. An expensive value that several passes
-need is kept in a row buffer; a cheap one is computed again.
+is the vector axis, whether it is an outer or an inner one; if it is an outer one, several vectors
+of rows, the columns, are under way at once, so that memory is read in long runs. An expensive value
+that several passes need is kept in a row buffer; a cheap one is computed again.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from .passes import Passes
 from .pull import BodyReader, Index, Leaf, Position, buffer_access
 
 _POSITIONAL = frozenset(["gather", "iota", "argmax", "argmin", "pad", "concatenate", "update"])
+
+_MOST_ACCUMULATORS = 12
+"""Of one reduction, in all columns."""
 
 
 def vector_lanes(body: Graph, extent: int, target: Target) -> int:
@@ -66,6 +70,14 @@ class Line:
         return self.extent // self.unit * self.unit
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A vector of rows that is under way: where it is along the vector axis, its active lanes."""
+
+    at: Position
+    active: int | None = None
+
+
 class RowLowering:
     """Lowers one fused body of kind `map` or `rows`."""
 
@@ -80,6 +92,9 @@ class RowLowering:
         self.reader = BodyReader(self.body, self.builder)
         self.passes = Passes(self.body, self.space)
         self.position: dict[int, Position] = {}
+        self.width = self._column_count()
+        self.columns: tuple[Column | None, ...] = (None,)
+        self.column = 0
         self.scratch: list[TensorType] = []
         self.scratch_of: dict[Value, int] = {}
         self.shared: set[int] = set()
@@ -94,6 +109,14 @@ class RowLowering:
     def inner_is_vector(self) -> bool:
         """Whether the vector axis is one of the reduced ones."""
         return self.vector_axis in self.space.reduced
+
+    def _column_count(self) -> int:
+        """How many vectors of rows are under way at once: about as many in every group of them."""
+        if self.inner_is_vector or not self.passes.count:
+            return 1
+        most = min(self._accumulators(number) for number in self.passes.folds)
+        vectors = -(-self.space.extents[self.vector_axis] // self.lanes)
+        return -(-vectors // max(1, -(-vectors // most)))
 
     @property
     def inner_elements(self) -> int:
@@ -134,8 +157,9 @@ class RowLowering:
                 self.grid.append(division)
 
     def _units(self, axis: int) -> int:
-        """Steps along an axis: elements, or vectors with a partial one."""
-        return -(-self.space.extents[axis] // (self.lanes if axis == self.vector_axis else 1))
+        """Steps along an axis: elements, or groups of vectors with a partial one."""
+        step = self.lanes * self.width if axis == self.vector_axis else 1
+        return -(-self.space.extents[axis] // step)
 
     def _share(self, axis: int, first: int = 0) -> Share | None:
         """The share of a loop whose first iteration is step number `first` along `axis`."""
@@ -163,24 +187,42 @@ class RowLowering:
                 self._walk_outer(rest, visit)
 
     def _walk_vectors(self, axis: int, visit: Callable[[], None]) -> None:
-        """All elements along the vector axis: whole vectors in a loop, then the partial one."""
-        extent, lanes = self.space.extents[axis], self.lanes
-        lane = index(LANE) if lanes > 1 else Affine()
-        whole = extent - extent % lanes
-        if whole == lanes:
+        """All elements along the vector axis: whole groups of vectors in a loop, then the rest."""
+        extent, step = self.space.extents[axis], self.lanes * self.width
+        whole = extent - extent % step
+        if whole == step:
             with self._once(axis, 0):
-                self.position[axis] = Position(lane)
-                visit()
+                self._visit_columns(Affine(), step, visit)
         elif whole:
             symbol = self._symbol("j")
-            with self.builder.loop(symbol, 0, whole, lanes, share=self._share(axis)):
-                self.position[axis] = Position(index(symbol) + lane)
-                visit()
-        if extent % lanes:
-            with self._once(axis, whole // lanes):
-                self.builder.active = extent % lanes
-                self.position[axis] = Position(lane + whole)
-                visit()
+            with self.builder.loop(symbol, 0, whole, step, share=self._share(axis)):
+                self._visit_columns(index(symbol), step, visit)
+        if extent % step:
+            with self._once(axis, whole // step):
+                self._visit_columns(Affine((), whole), extent % step, visit)
+
+    def _visit_columns(self, first: Affine, extent: int, visit: Callable[[], None]) -> None:
+        """The columns of so many elements, the last one with what is left."""
+        lane = index(LANE) if self.lanes > 1 else Affine()
+        self.columns = tuple(
+            Column(
+                Position(first + start + lane),
+                extent - start if extent - start < self.lanes else None,
+            )
+            for start in range(0, extent, self.lanes)
+        )
+        visit()
+        self.columns = (None,)
+
+    def _each_column(self) -> Iterator[int]:
+        """The numbers of the columns, each while it is the current one."""
+        for number, column in enumerate(self.columns):
+            self.column = number
+            if column is not None:
+                self.position[self.vector_axis] = column.at
+                self.builder.active = column.active
+            yield number
+            if column is not None:
                 self.builder.active = None
 
     def _once(self, axis: int, unit: int) -> AbstractContextManager[object]:
@@ -217,7 +259,8 @@ class RowLowering:
         with self._results():
             for number in self.passes.numbers():
                 self._define(number, self._fold_pass(number))
-            self._store_outputs(self.passes.outer)
+            for _ in self._each_column():
+                self._store_outputs(self.passes.outer)
 
     @contextmanager
     def _results(self) -> Iterator[None]:
@@ -230,14 +273,18 @@ class RowLowering:
     def _define(self, number: int, states: list[State]) -> None:
         """Pass `number` is over: its reductions have their results, kept values are in memory."""
         folds = self.passes.folds.get(number, [])
-        for fold, state in zip(folds, states, strict=True):
-            result = fold.finish(self.builder, state) if self.inner_is_vector else state[-1]
-            self._override(fold.node.output, _finished(result))
+        for first, fold in enumerate(folds):
+            results = [
+                fold.finish(self.builder, state) if self.inner_is_vector else state[-1]
+                for state in states[first :: len(folds)]
+            ]
+            self.reader.leaves[fold.node.output] = self._finished_leaf(results)
         for value in self.passes.kept.get(number, ()):
-            self._override(value, self._reload_leaf(value))
+            self.reader.leaves[value] = self._reload_leaf(value)
 
-    def _override(self, value: Value, leaf: Leaf) -> None:
-        self.reader.leaves[value] = leaf
+    def _finished_leaf(self, results: list[Var]) -> Leaf:
+        """The same wherever it is read, but for the column."""
+        return lambda index, guard: results[self.column]
 
     def _kept_buffer(self, value: Value) -> tuple[int, TensorType, Alignment]:
         """Where a kept value lies: in its output if it is one, else in a row buffer."""
@@ -249,7 +296,7 @@ class RowLowering:
             axes = [a for a in alignment if a in self.space.reduced]
             shape = tuple(self.space.extents[a] for a in axes if a is not None)
             if not self.inner_is_vector:
-                shape = (*shape, self.lanes)
+                shape = (*shape, self.width * self.lanes)
             self.scratch_of[value] = len(self.scratch)
             self.scratch.append(TensorType(value.type.dtype, shape))
         number = self.scratch_of[value]
@@ -261,7 +308,8 @@ class RowLowering:
         number, type, alignment = self._kept_buffer(value)
         index_ = self._index(alignment)
         if len(index_) < type.rank:
-            index_ = (*index_, Position(index(LANE) if self.lanes > 1 else Affine()))
+            lane = index(LANE) if self.lanes > 1 else Affine()
+            index_ = (*index_, Position(lane + self.column * self.lanes))
         return number, type, index_
 
     def _reload_leaf(self, value: Value) -> Leaf:
@@ -274,10 +322,14 @@ class RowLowering:
     # One pass over the inner axes
 
     def _fold_pass(self, number: int) -> list[State]:
-        inner, folds = self.space.inner, self.passes.folds.get(number, [])
+        inner, folds = self.space.inner, self._folds(number)
         if any(self.space.extents[a] == 0 for a in inner):
             return [[self.builder.literal(fold.empty, fold.dtype)] for fold in folds]
         return self._walk_inner(number, folds, inner, self._identities(folds))
+
+    def _folds(self, number: int) -> list[Fold]:
+        """The reductions of a pass, once for each column."""
+        return self.passes.folds.get(number, []) * len(self.columns)
 
     def _identities(self, folds: list[Fold]) -> list[State]:
         return [fold.identity(self.builder, self.lanes > 1) for fold in folds]
@@ -315,7 +367,7 @@ class RowLowering:
     def _line(self, number: int, folds: list[Fold], axis: int) -> Line:
         extent = self.space.extents[axis]
         unit = self.lanes if self.inner_is_vector else 1
-        unroll = self._unroll(number, folds, extent // unit)
+        unroll = self._unroll(number, extent // unit) if folds else 1
         return Line(axis, extent, unit, unroll)
 
     @property
@@ -372,48 +424,51 @@ class RowLowering:
             self.builder.active = None
         return states
 
-    def _unroll(self, number: int, folds: list[Fold], units: int) -> int:
-        """Independent accumulators: enough to hide an addition's latency, fewer for long bodies."""
-        if not folds:
-            return 1
+    def _accumulators(self, number: int) -> int:
+        """Of every reduction: enough to hide an addition's latency, fewer for long bodies."""
         cost = self.passes.cost(number)
-        unroll = 8 if cost <= 4 else 4 if cost <= 16 else 2
-        while unroll > 1 and units < 2 * unroll:
+        return 8 if cost <= 4 else 4 if cost <= 16 else 2
+
+    def _unroll(self, number: int, units: int) -> int:
+        """How many units of a line are under way at once."""
+        unroll = self._accumulators(number)
+        while unroll > 1 and (units < 2 * unroll or unroll * self.width > _MOST_ACCUMULATORS):
             unroll //= 2
         return unroll
 
     def _visit(self, number: int, folds: list[Fold], states: list[State]) -> list[State]:
-        """One point (or vector) of the inner axes: fold, keep, store."""
-        b = self.builder
+        """One point (or vector) of the inner axes: fold, keep, store, for every column."""
+        width = len(folds) // len(self.columns)
         result = []
-        for fold, state in zip(folds, states, strict=True):
-            contribution = [self._read(fold.node.inputs[0])]
-            if fold.has_position:
-                contribution.append(self.reader.integer(self._fold_position(fold)))
-            if self.lanes > 1:
-                contribution = [b.splat(var) for var in contribution]
-            if b.active is not None and self.inner_is_vector:
-                nothing = fold.identity(b, True)
-                contribution = [
-                    b.keep_active(var, other)
-                    for var, other in zip(contribution, nothing, strict=True)
-                ]
-            result.append(fold.combine(b, state, contribution))
-        for value in self.passes.kept.get(number, ()):
-            if value not in self.body.outputs:
-                place, type, at = self._kept_index(value)
-                b.store(buffer_access(place, type, at), self._read(value))
-        self._store_outputs(self.passes.stores.get(number, ()))
+        for column in self._each_column():
+            own = slice(column * width, column * width + width)
+            pairs = zip(folds[own], states[own], strict=True)
+            result += [self._fold(fold, state) for fold, state in pairs]
+            for value in self.passes.kept.get(number, ()):
+                if value not in self.body.outputs:
+                    place, type, at = self._kept_index(value)
+                    self.builder.store(buffer_access(place, type, at), self._read(value))
+            self._store_outputs(self.passes.stores.get(number, ()))
         return result
+
+    def _fold(self, fold: Fold, state: State) -> State:
+        """`state` with one more element, or vector of them."""
+        b = self.builder
+        contribution = [self._read(fold.node.inputs[0])]
+        if fold.has_position:
+            contribution.append(self.reader.integer(self._fold_position(fold)))
+        if self.lanes > 1:
+            contribution = [b.splat(var) for var in contribution]
+        if b.active is not None and self.inner_is_vector:
+            nothing = fold.identity(b, True)
+            contribution = [
+                b.keep_active(var, other) for var, other in zip(contribution, nothing, strict=True)
+            ]
+        return fold.combine(b, state, contribution)
 
     def _fold_position(self, fold: Fold) -> Position:
         (axis,) = (fold.node.attrs["axis"],)
         return self._aligned(fold.node.inputs[0])[axis]
-
-
-def _finished(result: Var) -> Leaf:
-    """A leaf that is the same wherever it is read."""
-    return lambda index, guard: result
 
 
 def _flatten(parts: list[list[State]]) -> list[State]:

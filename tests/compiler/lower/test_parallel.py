@@ -85,20 +85,21 @@ def reduction(op: str, shape: Sequence[int], axes: Sequence[int], dtype: str = "
     )
 
 
-def softmax(rows: int, columns: int) -> Case:
+def softmax(rows: int, columns: int, along: int = 1) -> Case:
     """A row program of three passes, with a value kept in a row buffer."""
     full = f"f32[{rows},{columns}]"
-    spread = f"broadcast[shape=({rows},{columns}), axes=(0,)]"
+    outer = f"f32[{columns if along == 0 else rows}]"
+    spread = f"broadcast[shape=({rows},{columns}), axes=({1 - along},)]"
     return Case(
         f"""graph softmax(x: {full}) {{
-  m: f32[{rows}] = reduce_max[axes=(1,)] x
+  m: {outer} = reduce_max[axes=({along},)] x
   mb: {full} = {spread} m
   d: {full} = sub x mb
   e: {full} = exp d
-  s: f32[{rows}] = sum[axes=(1,)] e
+  s: {outer} = sum[axes=({along},)] e
   sb: {full} = {spread} s
   p: {full} = div e sb
-  l: f32[{rows}] = log s
+  l: {outer} = log s
   return p, l
 }}"""
     )
@@ -128,6 +129,11 @@ CASES = {
     "columns": reduction("sum", (999, 257), (0,)),
     "few_columns": reduction("sum", (50_001, 3), (0,)),
     "one_column": reduction("reduce_max", (90_001, 1), (0,)),
+    "columns_exact": reduction("sum", (999, 256), (0,)),
+    "argmax_columns": reduction("argmax", (999, 117), (0,)),
+    "argmax_few_columns": reduction("argmax", (40_001, 17), (0,)),
+    "softmax_of_columns": softmax(517, 129, along=0),
+    "softmax_of_few_columns": softmax(6_001, 19, along=0),
     "outer_and_inner": reduction("sum", (300, 2, 301), (0, 2)),
     "sum": reduction("sum", (200_003,), (0,)),
     "sum_exact": reduction("sum", (131_072,), (0,)),
