@@ -16,12 +16,13 @@ from .language import Division
 MOST_PIECES = 64
 """Enough to keep tens of threads evenly busy."""
 
-WORTH_NS = 25_000
+WORTH_NS = 8_000
 """Work from which on a kernel is divided. Starting a job costs 0.1 to 0.2 µs, but what one core has
-written another reads at some 10 GB/s (measured: 64 KiB each way take 14 µs): kernels around 20 µs
-gain by themselves, and lose as much in the kernels that read their results."""
+written another reads at some 10 GB/s (measured: 64 KiB each way take 14 µs): kernels below 10 µs
+gain only where pieces read what was written on the same core. The runtime times each program both
+ways, so that what loses is not kept."""
 
-PIECE_NS = 4_000
+PIECE_NS = 2_000
 """Work that makes a piece."""
 
 _CYCLES_PER_NS = 3.0
