@@ -37,6 +37,25 @@ from .classification import (
 from .convolution import conv1d, conv2d
 from .dropout import dropout
 from .gaussian import normal_cdf
+from .layers import (
+    Activation,
+    AvgPool2D,
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    Layer,
+    LayerNorm,
+    MaxPool2D,
+    MultiHeadAttention,
+    Parameter,
+    Residual,
+    RMSNorm,
+    Sequential,
+)
 from .linear import embedding, linear, one_hot
 from .losses import huber, mae, mse, rmse
 from .normalization import batch_norm, layer_norm, rms_norm
@@ -44,8 +63,27 @@ from .penalties import l1_penalty, l2_penalty
 from .pooling import avg_pool2d, max_pool2d
 from .randomness import stream, uniform
 from .softmax import log_softmax, softmax
+from .summary import Summary, summary
 
 __all__ = [
+    "Activation",
+    "AvgPool2D",
+    "BatchNorm",
+    "Conv1D",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "Layer",
+    "LayerNorm",
+    "MaxPool2D",
+    "MultiHeadAttention",
+    "Parameter",
+    "RMSNorm",
+    "Residual",
+    "Sequential",
+    "Summary",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
@@ -92,6 +130,7 @@ __all__ = [
     "softsign",
     "step",
     "stream",
+    "summary",
     "tanh",
     "uniform",
 ]

@@ -87,7 +87,7 @@ def _batch_statistics(x: Array, axis: int) -> tuple[Array, Array]:
 def _approach(running: Array, batch: Array, momentum: float) -> None:
     """running += momentum (batch - running), in place, the batch held constant."""
     target = stop_gradient(batch).reshape(running.shape)
-    running[...] = running + momentum * (target - running)
+    np.add(running, momentum * (target - running), out=running)
 
 
 def _affine(x: Array, scale: Array | None, shift: Array | None) -> Array:

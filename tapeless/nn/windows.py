@@ -53,3 +53,25 @@ def windows(
                 hint="give it a larger padding",
             )
     return windows_along(x, axes, sizes, strides, dilations)
+
+
+def positions(
+    extents: Sequence[int],
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    paddings: Sequence[int],
+    dilations: Sequence[int],
+) -> tuple[int, ...]:
+    """How many positions windows have along each axis; `ShapeError` where one does not fit."""
+    padded_extents = [extent + 2 * margin for extent, margin in zip(extents, paddings, strict=True)]
+    counts = tuple(
+        map(convolution.window_count, padded_extents, sizes, strides, dilations)  # one per axis
+    )
+    if any(count < 1 for count in counts):
+        spans = tuple(map(convolution.window_span, sizes, dilations))
+        raise ShapeError(
+            "the window, dilated, fits into the padded input",
+            given=f"a window of {spans} elements in an input of {tuple(padded_extents)}",
+            hint="give it a larger padding",
+        )
+    return counts
