@@ -76,5 +76,9 @@ class GraphError(TapelessError, ValueError):
     """A malformed graph or graph text: a bug in a pass, or in hand-written IR."""
 
 
+class DependencyError(TapelessError, ImportError):
+    """An optional package that is needed for what was asked for, and is not installed."""
+
+
 class TraceWarning(UserWarning):
     """Something became a constant of the compiled function that the user may not expect."""

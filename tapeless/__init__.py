@@ -11,14 +11,16 @@
 
 `compile` turns a plain NumPy function into native code; the transformations (`grad`, `vmap`, …) are
 functions of functions and work inside and outside of it. `nn` has layers and losses, `optim`
-optimizers, `errors` what is raised. `set_threads` bounds the threads that programs run on.
+optimizers, `plot` plots, `errors` what is raised. `build_graph` makes a graph that is run by name.
+`set_threads` bounds the threads that programs run on.
 """
 
-from . import errors, nn, optim
+from . import errors, nn, optim, plot
 from .batching import vmap
 from .checks import check_grads
 from .compiled import CompiledFunction, compile
 from .custom import custom_vjp, stop_gradient
+from .graphs import StaticGraph, build_graph, run_graph
 from .jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from .lowered import Cost, Lowered
 from .runtime.threads import get_threads, set_threads
@@ -30,7 +32,9 @@ __all__ = [
     "CompiledFunction",
     "Cost",
     "Lowered",
+    "StaticGraph",
     "__version__",
+    "build_graph",
     "check_grads",
     "compile",
     "custom_vjp",
@@ -45,6 +49,8 @@ __all__ = [
     "jvp",
     "nn",
     "optim",
+    "plot",
+    "run_graph",
     "set_threads",
     "stop_gradient",
     "value_and_grad",

@@ -2,6 +2,7 @@
 
 from .ir.errors import (
     ArgumentError,
+    DependencyError,
     DifferentiationError,
     DomainError,
     DTypeError,
@@ -17,6 +18,7 @@ from .ir.errors import (
 __all__ = [
     "ArgumentError",
     "DTypeError",
+    "DependencyError",
     "DifferentiationError",
     "DomainError",
     "GraphError",

@@ -13,6 +13,11 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .compiled import CompiledFunction, compile
 
 ROUNDS = 21
 """Blocks that each candidate's time is split into."""
@@ -61,6 +66,42 @@ class Comparison:
     def totals(self, calls: int) -> tuple[float, float]:
         """Seconds for `calls` calls, define-by-run and compiled (compilation included)."""
         return calls * self.dynamic.median, self.compiling + calls * self.static.median
+
+
+def compare(
+    function: CompiledFunction,
+    make_arguments: Callable[[], tuple[Any, ...]],
+    *,
+    seconds: float = 2.0,
+) -> Comparison:
+    """Compile `function` afresh and time it both ways within about `seconds`.
+
+    Each way has arguments of its own from `make_arguments`, which it may update.
+    """
+    startup = _first_call(compile(_nothing), (np.zeros(1),))
+    function = function.fresh()
+    arguments, others = make_arguments(), make_arguments()
+    compiling = _first_call(function, arguments)
+    timings = interleave(
+        {
+            "dynamic": lambda: function.dynamic(*others),
+            "static": lambda: function(*arguments),
+        },
+        seconds,
+    )
+    compiling = max(0.0, compiling - timings["static"].median)
+    return Comparison(timings["dynamic"], timings["static"], startup, compiling)
+
+
+def _nothing(x: Any) -> Any:
+    """The smallest program: compiling it loads all that compiling anything needs."""
+    return x + 1.0
+
+
+def _first_call(function: CompiledFunction, arguments: tuple[Any, ...]) -> float:
+    start = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - start
 
 
 def interleave(

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from argparse import Namespace
 from typing import Any
 
-import numpy as np
-
-from ..compiled import CompiledFunction, compile
-from ..report import CALL_COUNTS, Comparison, Timing, comparison_table, interleave
+from ..report import CALL_COUNTS, Comparison, Timing, compare, comparison_table
 from .failure import CommandError
 from .load import Loaded, load
 from .plot import plot_totals
@@ -23,7 +19,9 @@ def run_time(options: Namespace) -> int:
     if options.output and not options.plot and not options.json:
         raise CommandError("-o names the file for --plot or --json; neither was asked for")
     loaded = load(options.target)
-    comparison = loaded.attempt(lambda: compare(loaded, options.seconds))
+    comparison = loaded.attempt(
+        lambda: compare(loaded.function, loaded.arguments, seconds=options.seconds)
+    )
     title = f"{os.path.basename(loaded.file)}:{loaded.name}"
     if options.plot:
         stem = os.path.splitext(os.path.basename(loaded.file))[0]
@@ -37,35 +35,6 @@ def run_time(options: Namespace) -> int:
     if options.plot:
         write_result(f"\nplot written to {path}", None)
     return 0
-
-
-def compare(loaded: Loaded, seconds: float) -> Comparison:
-    """Compile afresh and time both ways, each on example arguments of its own."""
-    startup = _first_call(compile(_nothing), (np.zeros(1),))
-    arguments = loaded.arguments()
-    function = loaded.function.fresh()
-    compiling = _first_call(function, arguments)
-    dynamic_arguments = loaded.arguments()
-    timings = interleave(
-        {
-            "dynamic": lambda: function.dynamic(*dynamic_arguments),
-            "static": lambda: function(*arguments),
-        },
-        seconds,
-    )
-    compiling = max(0.0, compiling - timings["static"].median)
-    return Comparison(timings["dynamic"], timings["static"], startup, compiling)
-
-
-def _nothing(x: Any) -> Any:
-    """The smallest program: compiling it loads all that compiling anything needs."""
-    return x + 1.0
-
-
-def _first_call(function: CompiledFunction, arguments: tuple[Any, ...]) -> float:
-    start = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - start
 
 
 def as_json(comparison: Comparison, loaded: Loaded) -> dict[str, Any]:

@@ -24,7 +24,7 @@ OUTSIDE = {
 
 DEFERRED = {
     "networkx": "takes as long to import as all the rest together; needed only while compiling",
-    "matplotlib": "an optional extra; asked for by `--plot` alone",
+    "matplotlib": "an optional extra; asked for by `tl.plot` alone",
 }
 """The distributions that may be imported inside a function, and why."""
 

@@ -194,8 +194,8 @@ def test_time_plot_writes_a_picture(model, capsys, tmp_path) -> None:
 
 def test_time_plot_without_matplotlib_says_how_to_get_it(model, capsys, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert "pip install 'tapeless[examples]'" in fail(
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    assert "pip install 'tapeless[plot]'" in fail(
         capsys, "time", model, "--seconds", "0.1", "--plot"
     )
 
