@@ -6,11 +6,13 @@ A fence says what it holds:
     python raises    code that ends in an exception, which is shown below as its last lines
     output           what the block above printed, to the letter
     console          lines `$ command`, each with what it printed; nothing shown is not compared
+    console x86      the same for generated code: x86-64 with AVX2, and the LLVM that wrote it
     by-hand          commands that the reader runs and the tests do not
     text             anything else: drawings, formulas
 
 A block whose first line is a comment `# name.py` is that file, for later commands and in messages.
-A number behind `~` varies from run to run: any number may stand there.
+A number behind `~` varies from run to run: any number may stand there. A command that ends in
+`# varies` is run, and what is shown below it came from one run; `?` there asks an update for one.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-FENCES = ("python", "python raises", "output", "console", "by-hand", "text")
+FENCES = ("python", "python raises", "output", "console", "console x86", "by-hand", "text")
 
 NUMBER = r"[-+]?\d[\d,]*(?:\.\d*)?(?:e[-+]?\d+)?"
 UNITS = r"(?: ?(?:ns|µs|ms|s)\b)?"
@@ -54,6 +56,11 @@ class Step:
     stop: int | None = None
 
     @property
+    def varies(self) -> bool:
+        """Whether what it prints is another thing each time."""
+        return self.kind.startswith("console") and self.source.endswith("# varies")
+
+    @property
     def file_name(self) -> str:
         """The file that the code is, for messages; `example.py` if it does not say."""
         named = FILE_NAME.match(self.source)
@@ -85,12 +92,12 @@ def steps(text: str) -> list[Step]:
     for block in blocks(text):
         if block.kind.startswith("python"):
             found.append(Step(block.kind, block.start + 1, block.text))
-        elif block.kind == "console":
+        elif block.kind.startswith("console"):
             found += _commands(block)
         elif block.kind == "output":
             assert found, f"line {block.start}: output of nothing"
-            assert found[-1].kind != "console", f"line {block.start}: a console shows its output"
-            assert found[-1].start is None, f"line {block.start}: a second output of one block"
+            is_free = found[-1].kind.startswith("python") and found[-1].start is None
+            assert is_free, f"line {block.start}: the output of this is shown elsewhere"
             found[-1] = replace(found[-1], start=block.start, stop=block.stop)
     return found
 
@@ -102,7 +109,7 @@ def _commands(block: Block) -> Iterator[Step]:
     assert starts[0] == 0, f"line {block.start}: a console block starts with a command"
     for at, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         shown = (block.start + at + 1, block.start + end) if end > at + 1 else (None, None)
-        yield Step("console", block.start + at + 1, lines[at][2:], *shown)
+        yield Step(block.kind, block.start + at + 1, lines[at][2:], *shown)
 
 
 def shown_lines(text: str, step: Step) -> list[str] | None:
@@ -140,6 +147,8 @@ def updated(text: str, page_steps: Sequence[Step], printed: Sequence[str]) -> st
         if step.start is None:
             continue
         old = lines[step.start : step.stop]
+        if step.varies and old != ["?"]:
+            continue
         new = output.splitlines()
         kept = dict(enumerate(old))
         lines[step.start : step.stop] = [

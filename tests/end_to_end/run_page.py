@@ -65,7 +65,7 @@ def main() -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     results: list[Result] = []
     for step in json.load(sys.stdin):
-        is_command = step["kind"] == "console"
+        is_command = step["kind"].startswith("console")
         results.append(run_command(step) if is_command else run_python(step, namespace))
         if results[-1]["failure"] is not None:
             break
