@@ -8,7 +8,9 @@ ever writes a fast-math flag.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from .operand import (
     Operand,
@@ -23,6 +25,8 @@ from .operand import (
 __all__ = ["Function", "Module", "Operand", "Phi", "vector_type"]
 
 VOID = Operand("void", "")
+
+_T = TypeVar("_T")
 
 
 class Module:
@@ -164,6 +168,7 @@ class Function:
         self._lines: list[str | Phi] = []
         self._count = 0
         self._labels: dict[str, int] = {}
+        self._shared: list[dict[object, Any]] = [{}]
         self.current = self.block("entry")
 
     def text(self) -> str:
@@ -184,6 +189,22 @@ class Function:
     def comment(self, text: str) -> None:
         """A comment line in the IR."""
         self._lines.append(f"  ; {text}")
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Blocks that what follows cannot rely on having run: the body of a loop."""
+        self._shared.append({})
+        yield
+        self._shared.pop()
+
+    def shared(self, key: object, make: Callable[[], _T]) -> _T:
+        """What `make` emits, or what it emitted for an equal `key` in a scope that is open."""
+        for known in self._shared:
+            if key in known:
+                found: _T = known[key]
+                return found
+        made = self._shared[-1][key] = make()
+        return made
 
     # Constants
 

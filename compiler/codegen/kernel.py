@@ -388,7 +388,8 @@ class KernelEmitter:
             phi = b.phi(first.type, [(first, before)])
             self.vars[link.target] = phi.value
             carried.append(phi)
-        self._block(loop.body)
+        with b.scope():
+            self._block(loop.body)
         for phi, next_ in zip(carried, loop.yields, strict=True):
             phi.add(self.vars[next_], b.current)
         following = b.add(counter.value, b.const("i64", loop.step))

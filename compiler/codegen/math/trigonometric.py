@@ -3,10 +3,14 @@
 x = k pi/2 + r with |r| <= pi/4 (``argument_reduction``); minimax polynomials for sin r and cos r
 (P. T. P. Tang, "Table-lookup algorithms for elementary functions and their error analysis", ARITH
 1991, without the table). In float64 r is a pair and the leading terms are summed without error;
-float32 is computed in plain float64.
+float32 is computed in plain float64. Functions of one angle share the reduction and both
+polynomials: the derivative of one is another.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ..assembly import Function
 from ..operand import Operand
@@ -14,6 +18,37 @@ from . import coefficients
 from .argument_reduction import reduce_double, reduce_single
 from .double_word import DoubleWord, fast_two_sum, two_product
 from .vec import Vec, choose, horner
+
+_Real = TypeVar("_Real", Vec, DoubleWord)
+
+
+@dataclass(frozen=True, slots=True)
+class _Angle(Generic[_Real]):
+    """An angle reduced to r: sin r, cos r, and the quadrant, of which the low two bits count."""
+
+    sine: _Real
+    cosine: _Real
+    quadrant: Vec
+
+
+def _angle_for_float(x: Vec) -> _Angle[Vec]:
+    """In float64, accurate enough for float32."""
+
+    def make() -> _Angle[Vec]:
+        r, quadrant = reduce_single(x)
+        return _Angle(*_single_pair(r), quadrant)
+
+    return x.b.shared(("angle", x.x), make)
+
+
+def _angle(x: Vec) -> _Angle[DoubleWord]:
+    """For float64."""
+
+    def make() -> _Angle[DoubleWord]:
+        r, quadrant = reduce_double(x)
+        return _Angle(_sine(r), _cosine(r), quadrant)
+
+    return x.b.shared(("angle", x.x), make)
 
 
 def _sine(r: DoubleWord) -> DoubleWord:
@@ -54,17 +89,15 @@ def _sine_of_quadrant(b: Function, x: Operand, shift: int) -> Operand:
     """sin(x + shift * pi/2)."""
     v = Vec(b, x)
     if x.element == "float":
-        r, quadrant = reduce_single(v)
-        sine, cosine = _single_pair(r)
+        single = _angle_for_float(v)
+        quadrant = single.quadrant + shift if shift else single.quadrant
+        value = choose(_is_odd(quadrant), single.cosine, single.sine)
+        value = value.flip_sign(_sign_of(quadrant)).cast("fptrunc", "float")
     else:
-        pair, quadrant = reduce_double(v)
-    if shift:
-        quadrant = quadrant + shift
-    odd = _is_odd(quadrant)
-    if x.element == "float":
-        value = choose(odd, cosine, sine).flip_sign(_sign_of(quadrant)).cast("fptrunc", "float")
-    else:
-        s, c = _sine(pair), _cosine(pair)
+        angle = _angle(v)
+        s, c = angle.sine, angle.cosine
+        quadrant = angle.quadrant + shift if shift else angle.quadrant
+        odd = _is_odd(quadrant)
         value = choose(odd, c.hi, s.hi) + choose(odd, c.lo, s.lo)
         value = value.flip_sign(_sign_of(quadrant))
     return value.x if shift else choose(v.eq(0.0), v, value).x  # sin(-0) = -0
@@ -84,15 +117,14 @@ def tan(b: Function, x: Operand) -> Operand:
     """The tangent: sin r / cos r, or -cos r / sin r in odd quadrants."""
     v = Vec(b, x)
     if x.element == "float":
-        r, quadrant = reduce_single(v)
-        sine, cosine = _single_pair(r)
-        odd = _is_odd(quadrant)
-        value = choose(odd, -cosine, sine) / choose(odd, sine, cosine)
+        single = _angle_for_float(v)
+        odd = _is_odd(single.quadrant)
+        value = choose(odd, -single.cosine, single.sine) / choose(odd, single.sine, single.cosine)
         return choose(v.eq(0.0), v, value.cast("fptrunc", "float")).x
-    pair, quadrant = reduce_double(v)
-    s, c = _sine(pair), _cosine(pair)
-    s, c = fast_two_sum(s.hi, s.lo), fast_two_sum(c.hi, c.lo)
-    odd = _is_odd(quadrant)
+    angle = _angle(v)
+    s = fast_two_sum(angle.sine.hi, angle.sine.lo)
+    c = fast_two_sum(angle.cosine.hi, angle.cosine.lo)
+    odd = _is_odd(angle.quadrant)
     numerator = DoubleWord(choose(odd, -c.hi, s.hi), choose(odd, -c.lo, s.lo))
     divisor = DoubleWord(choose(odd, s.hi, c.hi), choose(odd, s.lo, c.lo))
     return choose(v.eq(0.0), v, numerator.over(divisor).rounded()).x

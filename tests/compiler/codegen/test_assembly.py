@@ -279,3 +279,21 @@ def test_operands_of_different_types_are_our_bug() -> None:
     b = new_module().function("f", "void", [])
     with pytest.raises(AssertionError, match="fadd"):
         b.fadd(b.const("float", 1.0), b.const("double", 1.0))
+
+
+def test_what_is_shared_is_emitted_once_in_a_scope_and_forgotten_with_it() -> None:
+    b = new_module().function("f", "void", [("i64", "x", "")])
+    x = b.params[0]
+
+    def twice() -> Operand:
+        return b.shared(("twice", x), lambda: b.add(x, x))
+
+    with b.scope():
+        inside = twice()
+        assert twice() is inside
+    outside = twice()
+    assert outside is not inside
+    with b.scope():
+        assert twice() is outside
+    b.ret()
+    assert b.text().count(" add ") == 2
