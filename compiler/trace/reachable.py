@@ -7,6 +7,7 @@ bound to the name, the function has to be traced again.
 
 from __future__ import annotations
 
+import dis
 import sys
 import types
 from collections import deque
@@ -36,6 +37,9 @@ MAX_ITEMS = 10_000
 """Larger dicts and lists are not compared."""
 
 _NUMBERS = (bool, int, float)
+_GLOBAL_INSTRUCTIONS = frozenset(
+    "LOAD_GLOBAL STORE_GLOBAL DELETE_GLOBAL LOAD_NAME LOAD_FROM_DICT_OR_GLOBALS".split()
+)
 _OPAQUE = (
     *_NUMBERS,
     complex,
@@ -234,10 +238,9 @@ class _Search:
             yield wrapped, text
         if _is_foreign(item):
             return
-        for name in sorted(filter(str.isidentifier, _names_in(item.__code__))):
-            self._names.add(name)
-            if name in item.__globals__:
-                yield from self._bound(Item(item.__globals__, name), name)
+        self._names.update(_names_in(item.__code__))
+        for name in sorted(_globals_in(item.__code__) & item.__globals__.keys()):
+            yield from self._bound(Item(item.__globals__, name), name)
 
     def _visit_method(self, item: types.MethodType, text: str) -> Iterator[_Edge]:
         yield item.__func__, text
@@ -336,13 +339,27 @@ _VISITORS: tuple[tuple[Any, Callable[[_Search, Any, str], Iterator[_Edge]]], ...
 """How objects are entered, by type; anything else is an instance with attributes."""
 
 
-def _names_in(code: types.CodeType) -> set[str]:
-    """Globals and attributes that `code` mentions, functions defined inside it included."""
-    names = set(code.co_names)
+def _codes_in(code: types.CodeType) -> Iterator[types.CodeType]:
+    """`code` and that of the functions defined inside it."""
+    yield code
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
-            names |= _names_in(inner)
-    return names
+            yield from _codes_in(inner)
+
+
+def _names_in(code: types.CodeType) -> set[str]:
+    """Globals and attributes that `code` mentions."""
+    return {name for inner in _codes_in(code) for name in inner.co_names}
+
+
+def _globals_in(code: types.CodeType) -> set[str]:
+    """The globals alone: a loop over a global `step` does not concern what reads `state.step`."""
+    return {
+        instruction.argval
+        for inner in _codes_in(code)
+        for instruction in dis.get_instructions(inner)
+        if instruction.opname in _GLOBAL_INSTRUCTIONS
+    }
 
 
 def _is_foreign(item: Any) -> bool:

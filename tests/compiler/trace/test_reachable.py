@@ -44,6 +44,18 @@ def test_binding_another_number_array_or_function_to_a_name_is_noticed(
     assert not traced.is_current()
 
 
+def test_a_global_with_the_name_of_an_attribute_is_another_thing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def f(x: Any) -> Any:
+        return x.T * np.array([y.WEIGHT for y in ()] or [RATE])
+
+    traced = trace_function(f, (X,), {})
+    assert {str(watched.text) for watched in traced.watched} == {"RATE"}
+    monkeypatch.setitem(f.__globals__, "WEIGHT", WEIGHT.copy())
+    assert traced.is_current()
+
+
 def test_attributes_and_container_entries_are_noticed() -> None:
     model = Model()
     traced = trace_function(model.forward, (X,), {})
