@@ -31,7 +31,8 @@ class Location:
 
 
 @cache
-def _is_internal(filename: str) -> bool:
+def is_internal(filename: str) -> bool:
+    """Whether a file is this package's or NumPy's, so that no line of it is the user's."""
     ours, numpys = _PACKAGE_DIRECTORIES
     if filename.startswith(numpys) or filename.startswith("<frozen"):
         return True
@@ -44,7 +45,7 @@ def user_location() -> Location | None:
     frame = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
-        if not _is_internal(code.co_filename):
+        if not is_internal(code.co_filename):
             return Location(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back  # type: ignore[assignment]
     return None

@@ -24,6 +24,7 @@ from .graphs import StaticGraph, build_graph, run_graph
 from .jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from .lowered import Cost, Lowered
 from .runtime.threads import get_threads, set_threads
+from .tensor import Function, Tensor, no_grad
 from .transforms import grad, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
@@ -31,8 +32,10 @@ __version__ = "0.1.0"
 __all__ = [
     "CompiledFunction",
     "Cost",
+    "Function",
     "Lowered",
     "StaticGraph",
+    "Tensor",
     "__version__",
     "build_graph",
     "check_grads",
@@ -48,6 +51,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "nn",
+    "no_grad",
     "optim",
     "plot",
     "run_graph",

@@ -1,0 +1,141 @@
+"""The hot path: NumPy runs a call on the arrays of tensors, and it is noted for the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir.pytree import flatten
+from ..ir.types import TensorType
+from .base import TensorBase, View
+from .calls import CALLS, Call, check_results
+from .layout import Layout
+from .modes import MODE
+from .node import attach
+
+NUMBERS = frozenset({int, float, bool})
+"""Python numbers that are operands of arithmetic: weak, and no part of a call's key."""
+
+
+def apply(
+    like: type[TensorBase],
+    function: Callable[..., Any],
+    operands: Sequence[Any],
+    layout: Layout | None = None,
+) -> Any:
+    """`function(*operands)`, or `layout.call(function, operands)`; tensors of class `like`."""
+    arrays: list[Any] = []
+    wants, bit = 0, 1
+    for x in operands:
+        if isinstance(x, TensorBase):
+            if x._view is not None:
+                refresh(x)
+            if x._wants:
+                wants |= bit
+            x = x._data
+        arrays.append(x)
+        bit <<= 1
+    result = function(*arrays) if layout is None else layout.call(function, arrays)
+    if result.__class__ is np.ndarray or isinstance(result, np.generic):
+        made = like._of(result)
+        if layout is not None and result.__class__ is np.ndarray:
+            _link(made, function, operands, arrays, layout)
+        if wants and MODE.grad and result.dtype.kind in "fcO":
+            _record([made], [result], function, operands, arrays, layout, wants)
+        return made
+    return _apply_many(like, function, operands, arrays, layout, wants, result)
+
+
+def _apply_many(
+    like: type[TensorBase],
+    function: Callable[..., Any],
+    operands: Sequence[Any],
+    arrays: Sequence[Any],
+    layout: Layout | None,
+    wants: int,
+    result: Any,
+) -> Any:
+    """The same for results that are several arrays, or none."""
+    leaves, tree = flatten(result)
+    found = [x for x in leaves if isinstance(x, np.ndarray | np.generic)]
+    if not found:
+        return result
+    made = [like._of(x) for x in found]
+    if wants and MODE.grad and any(x.dtype.kind in "fcO" for x in found):
+        _record(made, found, function, operands, arrays, layout, wants)
+    remaining = iter(made)
+    return tree.unflatten(
+        [next(remaining) if isinstance(x, np.ndarray | np.generic) else x for x in leaves]
+    )
+
+
+def _record(
+    made: Sequence[TensorBase],
+    results: Sequence[Any],
+    function: Callable[..., Any],
+    operands: Sequence[Any],
+    arrays: Sequence[Any],
+    layout: Layout | None,
+    wants: int,
+) -> None:
+    """Put a node on the graph for results that were just computed."""
+    parts: list[Any] = [function, None if layout is None else layout.key]
+    for x in arrays:
+        if x.__class__ in NUMBERS:
+            parts.append(None)
+        else:
+            parts.append(x.dtype)
+            parts.append(x.shape)
+    key = tuple(parts)
+    call = CALLS.young.get(key)
+    if call is None:
+        call = _new_call(key, function, layout, arrays)
+        check_results(call, [(x.dtype, x.shape) for x in results])
+    attach(call, made, operands, arrays, wants)
+
+
+def _new_call(
+    key: Any, function: Callable[..., Any], layout: Layout | None, arrays: Sequence[Any]
+) -> Call:
+    types = [None if x.__class__ in NUMBERS else TensorType(x.dtype, x.shape) for x in arrays]
+
+    def run(*traced: Any) -> Any:
+        return function(*traced) if layout is None else layout.call(function, traced)
+
+    return CALLS.add(key, getattr(function, "__name__", type(function).__name__), run, types)
+
+
+def _link(
+    made: TensorBase,
+    function: Callable[..., Any],
+    operands: Sequence[Any],
+    arrays: Sequence[Any],
+    layout: Layout,
+) -> None:
+    """Say that `made` is a view of an operand, if it is."""
+    data = made._data
+    if data.base is None and all(data is not array for array in arrays):
+        return
+    for x, array in zip(operands, arrays, strict=True):
+        if isinstance(x, TensorBase) and np.may_share_memory(data, array):
+            made._memory = x._memory
+            made._view = View(x, function, operands, layout, x._memory.version)
+            return
+
+
+def refresh(x: TensorBase) -> None:
+    """Bring the history of a view up to date with the updates of what it is a view of."""
+    view = x._view
+    assert view is not None
+    if view.version == x._memory.version:
+        return
+    before, MODE.grad = MODE.grad, True
+    try:
+        again = apply(type(x), view.function, view.operands, view.layout)
+    finally:
+        MODE.grad = before
+    x._data, x._memory = again._data, again._memory
+    x._node, x._slot, x._wants = again._node, again._slot, again._wants
+    view.version = x._memory.version

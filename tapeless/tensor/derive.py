@@ -1,0 +1,130 @@
+"""From a NumPy call to its derivative, by way of a graph: nothing here knows any rule.
+
+The call is traced on operands of given types (`graph_of`); `pullback_of` differentiates the graph
+with the compiler's table and simplifies it with the compiler's passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..compiler.differentiate.activity import contributing
+from ..compiler.differentiate.expand import expand
+from ..compiler.passes.algebra import simplify_algebra
+from ..compiler.passes.rewriting import redirected
+from ..compiler.passes.subexpressions import share_common_subexpressions
+from ..compiler.trace.array import Kind
+from ..compiler.trace.context import activate
+from ..compiler.trace.graph_trace import GraphTrace
+from ..compiler.trace.lift import lift
+from ..ir.errors import TapelessError
+from ..ir.graph import Graph, GraphBuilder, Value
+from ..ir.ops.structure import vjp as VJP
+from ..ir.pytree import flatten
+from ..ir.types import FLOAT64, TensorType, is_float
+from .plan import Plan, make_plan
+
+
+def graph_of(
+    name: str,
+    function: Callable[..., Any],
+    types: Sequence[TensorType | None],
+) -> Graph:
+    """The graph of `function(*operands)`; a type None stands for a Python number.
+
+    Its outputs are the leaves of the result. Raises `UnsupportedError` and the other errors of
+    tracing.
+    """
+    trace = GraphTrace(GraphBuilder(name))
+    operands = [
+        trace.add_input(TensorType(FLOAT64) if type is None else type, kind=kind, contiguous=True)
+        for type, kind in zip(types, map(_kind, types), strict=True)
+    ]
+    try:
+        with activate(trace):
+            leaves, _ = flatten(function(*operands))
+            outputs = [lift(leaf).value for leaf in leaves if not isinstance(leaf, _NO_ARRAYS)]
+    except ValueError as error:
+        if isinstance(error.__cause__, TapelessError):  # NumPy wraps what `array[i] = traced` met
+            raise error.__cause__ from None
+        raise
+    finally:
+        trace.finished = True
+    return trace.builder.build(outputs)
+
+
+_NO_ARRAYS = (str, bytes, np.dtype, type)
+
+
+def _kind(type: TensorType | None) -> Kind:
+    return Kind.FLOAT if type is None else Kind.ARRAY
+
+
+@dataclass(eq=False, slots=True)
+class Pullback:
+    """The derivative of a call in reverse mode, with respect to some operands.
+
+    `plan` takes the cotangents of the floating-point results, then what it needs of the operands
+    and results: those at the positions `reads` among operands and results together. `weak` marks
+    what is a Python number; `call` is the derivative as a call, made when it is differentiated.
+    """
+
+    plan: Plan
+    reads: tuple[int, ...]
+    weak: tuple[bool, ...]
+    call: Any = None
+
+
+def pullback_of(graph: Graph, wrt: Sequence[int], weak: Sequence[bool]) -> Pullback:
+    """The derivative of `graph` with respect to the inputs `wrt`."""
+    seeded = [i for i, type in enumerate(graph.output_types) if is_float(type.dtype)]
+    builder = GraphBuilder(f"{graph.name} backward")
+    operands = [builder.input(value.type) for value in graph.inputs]
+    seeds = [builder.input(graph.outputs[i].type) for i in seeded]
+    attrs = {"graph": graph, "wrt": tuple(wrt), "seeded": tuple(seeded)}
+    both = expand(builder.build(builder.emit(VJP, (*operands, *seeds), attrs)))
+    count = len(operands)
+    backward = _simplified(_given_results(both, len(graph.outputs), wrt))
+    seed_values, values = (
+        backward.inputs[count : count + len(seeds)],
+        [
+            *backward.inputs[:count],
+            *backward.inputs[count + len(seeds) :],
+        ],
+    )
+    used = {value for node in backward.nodes for value in node.inputs} | set(backward.outputs)
+    reads = tuple(i for i, value in enumerate(values) if value in used)
+    inputs = (*seed_values, *(values[i] for i in reads))
+    marks = [False] * len(seed_values) + [i < count and weak[i] for i in reads]
+    plan = make_plan(Graph(backward.name, inputs, backward.nodes, backward.outputs), marks)
+    return Pullback(plan, reads, tuple(marks))
+
+
+def _given_results(both: Graph, results: int, wrt: Sequence[int]) -> Graph:
+    """Only the cotangents, with the results as further inputs instead of computed again."""
+    given: dict[Value, Value] = {}
+    inputs = list(both.inputs)
+    for value in both.outputs[:results]:
+        inputs.append(Value(value.type))
+        if value not in both.inputs:
+            given.setdefault(value, inputs[-1])
+    nodes = tuple(redirected(node, given) for node in both.nodes)
+    outputs = tuple(given.get(value, value) for value in both.outputs[results:])
+    return Graph(both.name, tuple(inputs), nodes, outputs)
+
+
+def _simplified(graph: Graph) -> Graph:
+    for step in (_needed, simplify_algebra, share_common_subexpressions, simplify_algebra, _needed):
+        graph = step(graph)
+    return graph
+
+
+def _needed(graph: Graph) -> Graph:
+    """Without nodes that nothing reads, those that can fail included: the call went well."""
+    live = contributing(graph.nodes, graph.outputs)
+    nodes = tuple(node for node in graph.nodes if not live.isdisjoint(node.outputs))
+    return Graph(graph.name, graph.inputs, nodes, graph.outputs)

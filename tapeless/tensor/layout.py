@@ -1,0 +1,95 @@
+"""Calls with the arrays taken out: where each goes, and a key for all the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..compiler.trace.foreign import ForeignArray
+
+
+class _Slot:
+    """The place of an operand in the arguments of a call."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+class Layout:
+    """The arguments of a call, with slots in place of the arrays.
+
+    `key` is hashable; equal keys stand for calls that differ in their arrays only.
+    """
+
+    __slots__ = ("args", "key", "kwargs")
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Any) -> None:
+        self.args = args
+        self.kwargs = kwargs
+        self.key = key
+
+    def call(self, function: Callable[..., Any], operands: Sequence[Any]) -> Any:
+        """`function` with the operands in their places."""
+        args = [_filled(item, operands) for item in self.args]
+        if not self.kwargs:
+            return function(*args)
+        return function(*args, **{k: _filled(v, operands) for k, v in self.kwargs.items()})
+
+
+def lay_out(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], Layout]:
+    """The arrays among the arguments, and the layout of the call."""
+    operands: list[Any] = []
+    frozen = [_freeze(item, operands) for item in args]
+    key: Any = tuple([part for _, part in frozen])
+    template: dict[str, Any] = {}
+    if kwargs:
+        named = {name: _freeze(item, operands) for name, item in kwargs.items()}
+        template = {name: item for name, (item, _) in named.items()}
+        key = (key, tuple([(name, part) for name, (_, part) in named.items()]))
+    return operands, Layout(tuple([item for item, _ in frozen]), template, key)
+
+
+def _filled(item: Any, operands: Sequence[Any]) -> Any:
+    kind = item.__class__
+    if kind is _Slot:
+        return operands[item.index]
+    if kind is tuple:
+        return tuple([_filled(entry, operands) for entry in item])
+    if kind is list:
+        return [_filled(entry, operands) for entry in item]
+    if kind is dict:
+        return {name: _filled(entry, operands) for name, entry in item.items()}
+    if kind is slice:
+        return slice(*[_filled(part, operands) for part in (item.start, item.stop, item.step)])
+    return item
+
+
+_PLAIN = frozenset({int, str, type(None), type(...), type(np.newaxis), type})
+"""Types whose values are their own key; numbers that compare equal need their type beside them."""
+
+
+def _freeze(item: Any, operands: list[Any]) -> tuple[Any, Any]:
+    """The template of an argument and its key; arrays go to `operands`."""
+    kind = item.__class__
+    if kind in _PLAIN:
+        return item, item
+    if isinstance(item, ForeignArray | np.ndarray | np.generic):
+        operands.append(item)
+        return _Slot(len(operands) - 1), _Slot
+    if kind is slice:
+        parts = [_freeze(part, operands) for part in (item.start, item.stop, item.step)]
+        return slice(*[part for part, _ in parts]), (slice, *[key for _, key in parts])
+    if kind is tuple or kind is list:
+        parts = [_freeze(part, operands) for part in item]
+        return kind([part for part, _ in parts]), (kind, *[key for _, key in parts])
+    if kind is dict:
+        named = {name: _freeze(part, operands) for name, part in item.items()}
+        template = {name: part for name, (part, _) in named.items()}
+        return template, (dict, *[(name, key) for name, (_, key) in named.items()])
+    if kind is float:
+        return item, (float, item.hex())
+    return item, (kind, item)

@@ -1,0 +1,39 @@
+"""The user's line of an operation, noted in a fraction of a microsecond and decoded late."""
+
+from __future__ import annotations
+
+import sys
+from types import CodeType
+from typing import TypeAlias
+
+from ..ir.location import Location, is_internal
+
+Place: TypeAlias = tuple[CodeType, int] | None
+"""A code object and the position of the instruction in it; None where no user's code runs."""
+
+_INTERNAL: dict[CodeType, bool] = {}
+
+
+def place() -> Place:
+    """Where the user's innermost frame is now."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        code = frame.f_code
+        internal = _INTERNAL.get(code)
+        if internal is None:
+            internal = _INTERNAL[code] = is_internal(code.co_filename)
+        if not internal:
+            return code, frame.f_lasti
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def location(where: Place) -> Location | None:
+    """The line that a place is on."""
+    if where is None:
+        return None
+    code, position = where
+    line = next(
+        (line for start, end, line in code.co_lines() if start <= position < end and line), 0
+    )
+    return Location(code.co_filename, line, code.co_name)
