@@ -1,12 +1,13 @@
 """What the functions here ask of an array beyond NumPy's own functions.
 
-An array is NumPy's, or what stands for one while a function is traced. These few functions, and no
-others, look at which it is.
+An array is NumPy's, or what stands for one: a traced array, or a Tensor, which answers to NumPy's
+protocol for functions and so can be asked for any function of arrays. The few functions here, and
+no others, look at which it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,10 +21,14 @@ from ..ir.ops import OPS, convolution
 Array: TypeAlias = Any
 """A NumPy array, or what stands for one."""
 
+Extents: TypeAlias = tuple[int, ...]
+
 
 def as_array(x: Any) -> Array:
     """`x` as an array."""
-    return traced_array(x) if isinstance(x, TracedArray) else np.asarray(x)
+    if isinstance(x, TracedArray):
+        return traced_array(x)
+    return x if _answers(x) else np.asarray(x)
 
 
 def floating(x: Any) -> Array:
@@ -36,21 +41,31 @@ def logistic(x: Array) -> Array:
     """1 / (1 + e⁻ˣ) of an array of floats, as one operation."""
     if isinstance(x, TracedArray):
         return emit("logistic", x)
+    if _answers(x):
+        return _ask(logistic, x)
     reference = OPS["logistic"].reference
     assert reference is not None
     return reference(x)
 
 
 def windows_along(
-    x: Array,
-    axes: Sequence[int],
-    sizes: Sequence[int],
-    strides: Sequence[int],
-    dilations: Sequence[int],
+    x: Array, axes: Extents, sizes: Extents, strides: Extents, dilations: Extents
 ) -> Array:
     """The op `windows`: behind each of `axes` one more, of the elements of each window."""
     if isinstance(x, TracedArray):
         return traced_windows(x, axes, sizes, strides, dilations)
+    if _answers(x):
+        return _ask(windows_along, x, axes, sizes, strides, dilations)
     assert convolution.windows.reference is not None
     attrs = {"axes": axes, "sizes": sizes, "strides": strides, "dilations": dilations}
     return convolution.windows.reference(x, **attrs)
+
+
+def _answers(x: Any) -> bool:
+    """Whether `x` is an array of another kind than NumPy's own, with functions of its own."""
+    return not isinstance(x, np.ndarray | np.generic) and hasattr(type(x), "__array_function__")
+
+
+def _ask(function: Callable[..., Any], x: Array, *args: Any) -> Array:
+    """`function(x, *args)` as x computes it."""
+    return x.__array_function__(function, (type(x),), (x, *args), {})

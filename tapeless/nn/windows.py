@@ -52,7 +52,7 @@ def windows(
                 given=f"{span} elements along an axis of {x.shape[axis]}",
                 hint="give it a larger padding",
             )
-    return windows_along(x, axes, sizes, strides, dilations)
+    return windows_along(x, axes, tuple(sizes), tuple(strides), tuple(dilations))
 
 
 def positions(
