@@ -24,10 +24,12 @@ from .compiler.trace.context import current_trace
 from .compiler.trace.function import TracedFunction, trace_function
 from .dynamic import run_dynamic
 from .ir.errors import ArgumentError, DTypeError
+from .ir.location import user_location
 from .lowered import Cost, Lowered
 from .native import Given, NativePath, Natives
 from .parameters import Parameters, function_name, location_of, static_key
 from .planning import plan_of
+from .retracing import Retraces
 from .runtime.call import Counts, Entry, Overlap, Stale
 from .runtime.executable import Executable
 from .runtime.flatten import describe
@@ -76,6 +78,7 @@ class _State:
     specializations: dict[Any, Specialization] = field(default_factory=dict)
     programs: dict[Any, tuple[Compilation, Executable]] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    retraces: Retraces = field(default_factory=Retraces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,8 @@ class CompiledFunction(NativeCallable):
             if found is None or not found.traced.is_current():
                 if found is not None:
                     self._state.native.retire(found.natives)
+                    watched = found.traced.watched
+                    self._state.retraces.note(self.__name__, watched, user_location())
                 found = self._specialize(call, groups)
                 self._specializations[key] = found
                 self._state.counts.misses += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import threading
+import warnings
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import tapeless as tl
-from tapeless.errors import ArgumentError, TraceError
+from tapeless.errors import ArgumentError, TraceError, TraceWarning
 
 
 def test_each_signature_is_compiled_once():
@@ -107,6 +108,19 @@ def test_names_bound_anew_are_seen():
     weight = np.full(2, 10.0)
     assert compiled(np.ones(2)).tolist() == [30.0, 30.0]
     assert compiled.cache_info().misses == 3
+
+
+def test_a_name_bound_anew_before_every_call_is_told_once():
+    factor = 0
+    scaled = tl.compile(lambda x: x * factor)
+    scaled(1.0)
+    with warnings.catch_warnings(record=True) as met:
+        warnings.simplefilter("always")
+        for factor in range(1, 12):
+            assert scaled(1.0) == factor
+    (warning,) = met
+    assert issubclass(warning.category, TraceWarning)
+    assert "was traced and compiled 8 times anew because factor was" in str(warning.message)
 
 
 def test_a_captured_array_that_is_also_an_updated_argument_is_refused():
