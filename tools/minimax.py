@@ -250,7 +250,7 @@ TAILS = [
         lambda z: z + Z_FLOOR,
         ZERO,
         Z_TRIG,
-        {"double": 59, "double_for_float": 33},
+        {"float": 30, "double": 59, "double_for_float": 33},
     ),
     Tail(
         "COS",
@@ -259,7 +259,7 @@ TAILS = [
         lambda z: z**2 / mpmath.cos(sqrt(z)) + Z_FLOOR,
         ZERO,
         Z_TRIG,
-        {"double": 59, "double_for_float": 33},
+        {"float": 30, "double": 59, "double_for_float": 33},
     ),
     Tail(
         "ASIN",

@@ -20,16 +20,13 @@ from .double_word import (
     exact_residual,
     fast_two_sum,
     two_product,
-    two_sum,
 )
 from .mask import any_lane
-from .scaling import round_to_integer
+from .scaling import nearest_multiple
 from .vec import Vec, all_of, choose
 
-DOUBLE_LIMIT = 2.0**40  # k * HALF_PI_PARTS leaves r with more than 60 good bits below this
-SINGLE_LIMIT = 2.0**22
-# pi/2 for float32 arguments: 30 bits, whose products with k are exact, and the rest.
-SINGLE_PARTS = (1.570796325802803, 9.920935796805404e-10)
+# Below these k * HALF_PI_PARTS leaves r with more than 27 and 60 good bits.
+LIMIT = {"float": 2.0**17, "double": 2.0**40}
 REDUCE_LARGE = "tapeless_reduce_large"
 
 # 2/pi to 1280 bits after the point (checked by the tests against mpmath).
@@ -43,51 +40,63 @@ TWO_OVER_PI_BITS = int(
 WORDS = 20
 
 
-def reduce_double(x: Vec) -> tuple[DoubleWord, Vec]:
-    """(r as a pair, k as an integer vector of which the low two bits count); NaN for infinities."""
-    k, quadrant = round_to_integer(x * TWO_OVER_PI)
-    first = exact_residual(x, k, x.like(HALF_PI_PARTS[0]))
-    product = two_product(k, x.like(HALF_PI_PARTS[1]))
-    second = two_sum(first, -product.hi)
-    low = (second.lo - product.lo) - k * HALF_PI_PARTS[2]
-    return _with_large(x, fast_two_sum(second.hi, low), quadrant, DOUBLE_LIMIT)
+def reduce(x: Vec) -> tuple[DoubleWord, Vec]:
+    """(r as a pair, k as an integer vector of which the low two bits count); NaN for infinities.
+
+    What is left of the first step is a multiple of a unit that the second product has no digits
+    above, so that their difference is found as for operands in order.
+    """
+    one, two, three = HALF_PI_PARTS[x.x.element]
+    k, quadrant = nearest_multiple(x, TWO_OVER_PI[x.x.element])
+    first = exact_residual(x, k, x.like(one))
+    product = two_product(k, x.like(two))
+    second = fast_two_sum(first, -product.hi)
+    low = (-k).fma(three, second.lo - product.lo)
+    return _with_large(x, DoubleWord(second.hi, low), quadrant)
 
 
-def reduce_single(x: Vec) -> tuple[Vec, Vec]:
-    """(r, k) in float64 for float32 x; r is good to about 50 bits absolute, 30 relative."""
-    wide = x.cast("fpext", "double")
-    k, quadrant = round_to_integer(wide * TWO_OVER_PI)
-    r = (-k).fma(SINGLE_PARTS[1], (-k).fma(SINGLE_PARTS[0], wide))
-    pair, quadrant = _with_large(wide, DoubleWord(r, r.like(0.0)), quadrant, SINGLE_LIMIT)
-    return pair.hi, quadrant
-
-
-def _with_large(x: Vec, r: DoubleWord, quadrant: Vec, limit: float) -> tuple[DoubleWord, Vec]:
-    """The given reduction, redone by ``REDUCE_LARGE`` in lanes at or above ``limit``."""
-    b, lanes = x.b, x.x.lanes
+def _with_large(x: Vec, r: DoubleWord, quadrant: Vec) -> tuple[DoubleWord, Vec]:
+    """The given reduction, redone by ``REDUCE_LARGE`` in lanes at or above the limit."""
+    b, limit = x.b, LIMIT[x.x.element]
     magnitude = x.abs()
     some = any_lane(all_of(magnitude.ge(limit), magnitude.lt(math.inf)))
     before, large, after = b.current, b.block("large"), b.block("reduced")
     b.cond_br(some, large, after)
     b.place(large)
-    _define_reduce_large(b.module)
-    operands = (x.x, r.hi.x, r.lo.x, quadrant.x)
-    buffers = [b.alloca(o.element, lanes, 8) for o in operands]
-    for operand, buffer in zip(operands, buffers, strict=True):
-        b.store(operand, buffer, 8)
-    b.call(
-        REDUCE_LARGE,
-        "void",
-        (*buffers, b.const("i64", lanes), b.const("double", limit)),
-    )
-    reloaded = [b.load(o.type, buffer, 8) for o, buffer in zip(operands, buffers, strict=True)]
+    new_r, new_quadrant = _reduced_again(x, r, quadrant, limit)
     b.br(after)
     b.place(after)
     merged = [
-        Vec(b, b.phi(old.type, [(old, before), (new, large)]).value)
-        for old, new in zip(operands[1:], reloaded[1:], strict=True)
+        Vec(b, b.phi(old.x.type, [(old.x, before), (new.x, large)]).value)
+        for old, new in ((r.hi, new_r.hi), (r.lo, new_r.lo), (quadrant, new_quadrant))
     ]
     return DoubleWord(merged[0], merged[1]), merged[2]
+
+
+def _reduced_again(x: Vec, r: DoubleWord, quadrant: Vec, limit: float) -> tuple[DoubleWord, Vec]:
+    """The call of ``REDUCE_LARGE``, which works on arrays of float64."""
+    b, lanes = x.b, x.x.lanes
+    _define_reduce_large(b.module)
+    is_single = x.x.element == "float"
+    if is_single:
+        operands = [v.cast("fpext", "double") for v in (x, r.hi, r.lo)]
+        operands.append(quadrant.cast("zext", "i64"))
+    else:
+        operands = [x, r.hi, r.lo, quadrant]
+    buffers = [b.alloca(operand.x.element, lanes, 8) for operand in operands]
+    for operand, buffer in zip(operands, buffers, strict=True):
+        b.store(operand.x, buffer, 8)
+    arguments = (*buffers, b.const("i64", lanes), b.const("double", limit))
+    b.call(REDUCE_LARGE, "void", arguments)
+    high, low, k = (
+        Vec(b, b.load(operand.x.type, buffer, 8))
+        for operand, buffer in zip(operands[1:], buffers[1:], strict=True)
+    )
+    if not is_single:
+        return DoubleWord(high, low), k
+    rounded = high.cast("fptrunc", "float")
+    rest = (high - rounded.cast("fpext", "double")) + low
+    return DoubleWord(rounded, rest.cast("fptrunc", "float")), k.cast("trunc", "i32")
 
 
 def _define_reduce_large(module: Module) -> None:
@@ -128,7 +137,7 @@ def _define_reduce_large(module: Module) -> None:
 
 
 def _payne_hanek(b: Function, x: Vec) -> tuple[DoubleWord, Vec]:
-    """The reduction of one float64 of magnitude 2**22 or more.
+    """The reduction of one float64 of magnitude 1 or more.
 
     |x| = M 2**e with a 53-bit integer M. Bits of 2/pi worth 2**-i with i <= e - 2 contribute
     multiples of 4 to x * 2/pi and are left out; the next 192 bits W give x * 2/pi mod 4 as the low

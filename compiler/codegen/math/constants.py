@@ -33,9 +33,12 @@ HALF_PI: dict[str, Pair] = {
     "float": (1.5707963705062866, -4.371138828673793e-08),
     "double": (1.5707963267948966, 6.123233995736766e-17),
 }
-# pi/2 to 159 bits, each part the nearest float64 to what is left.
-HALF_PI_PARTS = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
-TWO_OVER_PI = 0.6366197723675814
+# pi/2 to 75 and 159 bits, each part the nearest float to what is left.
+HALF_PI_PARTS: dict[str, tuple[float, float, float]] = {
+    "float": (1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15),
+    "double": (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33),
+}
+TWO_OVER_PI = {"float": 0.6366197466850281, "double": 0.6366197723675814}
 QUARTER_PI_SPLIT: dict[str, Pair] = {
     "float": (0.785398006439209, 1.5695823663008923e-07),
     "double": (0.7853981633974483, 3.061616997868383e-17),

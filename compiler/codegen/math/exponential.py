@@ -18,7 +18,7 @@ from . import coefficients
 from .constants import INVERSE_LN2, LN2, LN2_SPLIT
 from .double_word import DoubleWord, constant_pair, fast_two_sum, two_product
 from .scaling import power_of_two, round_to_integer, scale
-from .vec import Vec, choose, horner
+from .vec import Vec, choose, even_odd, horner
 
 # Beyond these the result is 0 or infinity; the reduced exponent stays within twice the range.
 EXP_RANGE = {"float": (-105.0, 90.0), "double": (-746.0, 711.0)}
@@ -69,21 +69,16 @@ def reduce_exp(x: Vec) -> Reduced:
 def exp_tail(r_high: Vec, r_low: Vec) -> Vec:
     """exp(r) - 1 - r_high for r = r_high - r_low."""
     r = r_high - r_low
-    return (r * r).fma(horner(coefficients.EXP[r.x.element], r), -r_low)
-
-
-def split_exp_for_float(x: Vec) -> tuple[Vec, Vec]:
-    """(p, s) with exp(x) = s (1 + p), s a power of two; float64 to 37 bits, |x| < 200."""
-    k, integer = round_to_integer(x * INVERSE_LN2["double"][0])
-    r = (-k).fma(LN2["double"][0], x)
-    p = (r * r).fma(horner(coefficients.EXP["double_for_float"], r), r)
-    return p, power_of_two(integer, x)
+    return (r * r).fma(even_odd(coefficients.EXP[r.x.element], r), -r_low)
 
 
 def exp_for_float(x: Vec) -> Vec:
     """exp(x) in float64 to about 37 bits, for |x| < 200."""
-    p, s = split_exp_for_float(x)
-    return p.fma(s, s)
+    k, integer = round_to_integer(x * INVERSE_LN2["double"][0])
+    r = (-k).fma(LN2["double"][0], x)
+    p = (r * r).fma(horner(coefficients.EXP["double_for_float"], r), r)
+    power = power_of_two(integer, x)
+    return p.fma(power, power)
 
 
 def exp(b: Function, x: Operand) -> Operand:
@@ -134,20 +129,18 @@ def logistic(b: Function, x: Operand) -> Operand:
 
 
 def tanh(b: Function, x: Operand) -> Operand:
-    """(e**2|x| - 1) / (e**2|x| + 1), with the sign of x; in float64 both divided by 2**k."""
+    """(e**2|x| - 1) / (e**2|x| + 1), both over 2**k, with the sign of x."""
     v = Vec(b, x)
     magnitude = v.abs().clamp(0.0, TANH_HIGH[x.element])
-    twice = magnitude + magnitude
-    if x.element == "float":
-        p, s = split_exp_for_float(twice.cast("fpext", "double"))
-        expm1_ = p.fma(s, s - 1.0)
-        return (expm1_ / (expm1_ + 2.0)).cast("fptrunc", "float").copysign(v).x
-    reduced = reduce_exp(twice)
+    reduced = reduce_exp(magnitude + magnitude)
     inverse = _inverse_power(reduced.k, v)
+    tail = exp_tail(reduced.high, reduced.low)
     one = v.like(1.0)
-    numerator = reduced.exp_plus(fast_two_sum(one, -inverse))
-    quotient = numerator.over(reduced.exp_plus(fast_two_sum(one, inverse)))
-    return quotient.rounded().copysign(v).x
+    numerator, divisor = (
+        fast_two_sum(offset.hi, reduced.high).plus(tail + offset.lo)
+        for offset in (fast_two_sum(one, -inverse), fast_two_sum(one, inverse))
+    )
+    return numerator.over(divisor).rounded().copysign(v).x
 
 
 def _hyperbolic(b: Function, x: Operand) -> tuple[Vec, DoubleWord, DoubleWord]:

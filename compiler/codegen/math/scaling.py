@@ -77,3 +77,10 @@ def round_to_integer(x: Vec) -> tuple[Vec, Vec]:
     form = x.format
     shifted = x + form.magic
     return shifted - form.magic, shifted.to_bits() - form.magic_bits
+
+
+def nearest_multiple(x: Vec, inverse: float) -> tuple[Vec, Vec]:
+    """(float, integer) nearest to x * inverse, for products below 2**(mantissa_bits - 2)."""
+    form = x.format
+    shifted = x.fma(inverse, form.magic)
+    return shifted - form.magic, shifted.to_bits() - form.magic_bits
