@@ -3,7 +3,8 @@
 `language.py` defines and prints that language, `builder.py` places its statements, `pull.py` turns
 values at indices into statements; `rows.py`, `blocks.py`, `segments.py`, `matmul.py`,
 `convolution.py`, `overlap.py` and `serial.py` make the loops, `division.py` says how they are
-shared out among threads. Called by the pipeline; knows nothing of LLVM.
+shared out among threads, `stages.py` takes long chains of operations apart. Called by the pipeline;
+knows nothing of LLVM.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .matmul import MatmulLowering
 from .overlap import UnwindowLowering
 from .segments import segment_lowering
 from .serial import SerialLowering
+from .stages import in_stages
 
 __all__ = ["LOWERING", "Kernel", "lower_kernel", "print_kernel"]
 
@@ -59,4 +61,4 @@ LOWERING: dict[str, Lowering] = {
 def lower_kernel(node: Node, target: Target) -> Kernel:
     """The kernel of a `fused` node."""
     kind: str = node.attrs["kind"]
-    return LOWERING[kind](kind, node.attrs["graph"], target)
+    return in_stages(LOWERING[kind](kind, node.attrs["graph"], target))

@@ -11,20 +11,12 @@ EXPENSIVE = 8
 """From this `Op.cost` on, a value is kept in a row buffer rather than computed twice."""
 
 
-_SHORT = ((4, 8), (16, 4))
-"""Accumulators of a reduction whose operand costs at most so much."""
-
-_LONG = 70
-"""From this cost on a value depends on several elementary functions, one after the other."""
-
-
 class Passes:
     """The passes of a fused body, numbered from 0.
 
     `folds` are the reductions accumulated in each, `stores` the outputs written in it, `kept` the
     values that later passes read again from memory; `outer` are the outputs that have one element
-    per row and are written after all passes. `costly` are the expensive values that each pass
-    computes at every point, in order.
+    per row and are written after all passes.
     """
 
     def __init__(self, body: Graph, space: Space) -> None:
@@ -48,7 +40,6 @@ class Passes:
         self.nodes: dict[int, list[Node]] = {}
         self.kept: dict[int, list[Value]] = {}
         self._choose_kept(body)
-        self.costly = {number: self._costly(body, space, number) for number in self.numbers()}
 
     def numbers(self) -> range:
         """The passes, the last one only for stores."""
@@ -79,31 +70,6 @@ class Passes:
                 self.nodes.setdefault(number, []).append(node)
                 pending.extend(node.inputs)
 
-    def chains(self, number: int) -> int:
-        """How many points a pass has under way at once: enough to hide the latency of additions,
-        or of elementary functions that follow on one another; fewer for long bodies."""
-        cost = self.cost(number)
-        if number in self.folds and cost <= _SHORT[-1][0]:
-            return next(count for limit, count in _SHORT if cost <= limit)
-        if not self.costly[number]:
-            return 2 if number in self.folds else 1
-        return 2 if cost <= _LONG else 4
-
     def cost(self, number: int) -> int:
         """Arithmetic per element of a pass."""
         return sum(node.op.cost for node in self.nodes.get(number, ()))
-
-    def _costly(self, body: Graph, space: Space, number: int) -> list[Value]:
-        """None where elements are read under conditions: those may be false at a point."""
-        if any(node.op.family in (Family.JOIN, Family.INDEXING) for node in body.nodes):
-            return []
-        computed = set(self.nodes.get(number, ()))
-        return [
-            node.output
-            for node in body.nodes
-            if node in computed
-            and node.op.family is Family.ELEMENTWISE
-            and node.op.cost >= EXPENSIVE
-            and not node.op.fails
-            and node.output in space.alignment
-        ]

@@ -112,9 +112,9 @@ class RowLowering:
 
     def _column_count(self) -> int:
         """How many vectors of rows are under way at once: about as many in every group of them."""
-        if self.inner_is_vector or 0 in self.space.extents or not self.space.extents:
+        if self.inner_is_vector or not self.passes.count:
             return 1
-        most = min(self.passes.chains(number) for number in self.passes.folds or (0,))
+        most = min(self._accumulators(number) for number in self.passes.folds)
         vectors = -(-self.space.extents[self.vector_axis] // self.lanes)
         return -(-vectors // max(1, -(-vectors // most)))
 
@@ -338,7 +338,6 @@ class RowLowering:
         self, number: int, folds: list[Fold], axes: tuple[int, ...], states: list[State]
     ) -> list[State]:
         if not axes:
-            self._interleave(number, None, [Position()])
             return self._visit(number, folds, states)
         if len(axes) == 1:
             return self._walk_last(number, folds, axes[0], states)
@@ -368,7 +367,7 @@ class RowLowering:
     def _line(self, number: int, folds: list[Fold], axis: int) -> Line:
         extent = self.space.extents[axis]
         unit = self.lanes if self.inner_is_vector else 1
-        unroll = self._unroll(number, extent // unit)
+        unroll = self._unroll(number, extent // unit) if folds else 1
         return Line(axis, extent, unit, unroll)
 
     @property
@@ -387,12 +386,10 @@ class RowLowering:
         """The chunks of a span of at most `length`; one list of states for each unrolled step."""
 
         def chunk(at: Affine, accumulators: list[list[State]]) -> list[list[State]]:
-            start = at * (line.unit * line.unroll) + self._inner_lane
-            places = [Position(start + u * line.unit) for u in range(line.unroll)]
-            self._interleave(number, line.axis, places)
             result = []
-            for place, current in zip(places, accumulators, strict=True):
-                self.position[line.axis] = place
+            for u, current in enumerate(accumulators):
+                start = at * (line.unit * line.unroll) + u * line.unit
+                self.position[line.axis] = Position(start + self._inner_lane)
                 result.append(self._visit(number, folds, current))
             return result
 
@@ -401,13 +398,13 @@ class RowLowering:
             symbol = self._symbol("c")
             with FoldLoop(self.builder, symbol, *span, size, folds * len(current), flat) as frame:
                 if size == 1:
-                    parts = chunk(index(symbol), _split(frame.values, len(current)))
+                    parts = chunk(index(symbol), _split(frame.values, len(folds)))
                     frame.replace(_flatten(parts))
                 else:
                     inner = index(symbol), Bound(index(symbol) + size, line.chunks)
                     fresh = [self._identities(folds) for _ in current]
                     frame.join(_flatten(level(inner, size // BLOCK, fresh)))
-            return _split(frame.results, len(current))
+            return _split(frame.results, len(folds))
 
         return level(span, block_size(length), parts)
 
@@ -427,9 +424,14 @@ class RowLowering:
             self.builder.active = None
         return states
 
+    def _accumulators(self, number: int) -> int:
+        """Of every reduction: enough to hide an addition's latency, fewer for long bodies."""
+        cost = self.passes.cost(number)
+        return 8 if cost <= 4 else 4 if cost <= 16 else 2
+
     def _unroll(self, number: int, units: int) -> int:
         """How many units of a line are under way at once."""
-        unroll = self.passes.chains(number)
+        unroll = self._accumulators(number)
         while unroll > 1 and (units < 2 * unroll or unroll * self.width > _MOST_ACCUMULATORS):
             unroll //= 2
         return unroll
@@ -448,18 +450,6 @@ class RowLowering:
                     self.builder.store(buffer_access(place, type, at), self._read(value))
             self._store_outputs(self.passes.stores.get(number, ()))
         return result
-
-    def _interleave(self, number: int, axis: int | None, places: Sequence[Position]) -> None:
-        """Compute what is costly in a pass, one value after the other at all places and columns:
-        elementary functions are long chains of instructions, of which several run side by side."""
-        if len(places) * len(self.columns) == 1:
-            return
-        for value in self.passes.costly[number]:
-            for place in places:
-                if axis is not None:
-                    self.position[axis] = place
-                for _ in self._each_column():
-                    self._read(value)
 
     def _fold(self, fold: Fold, state: State) -> State:
         """`state` with one more element, or vector of them."""
@@ -485,6 +475,5 @@ def _flatten(parts: list[list[State]]) -> list[State]:
     return [state for part in parts for state in part]
 
 
-def _split(states: list[State], count: int) -> list[list[State]]:
-    width = len(states) // count
-    return [states[part * width : part * width + width] for part in range(count)]
+def _split(states: list[State], width: int) -> list[list[State]]:
+    return [states[i : i + width] for i in range(0, len(states), width)] if width else [[]]

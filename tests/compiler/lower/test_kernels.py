@@ -132,38 +132,6 @@ def test_an_expensive_value_needed_by_two_passes_is_computed_once_per_row() -> N
     assert [str(type) for type in kernel.scratch] == ["f32[3]"]
 
 
-CHAIN = """graph chain(x: f32[4096]) {
-  e: f32[4096] = exp x
-  t: f32[4096] = tanh e
-  s: f32[4096] = sin t
-  c: f32[4096] = cos t
-  return RESULTS
-}"""
-
-
-@pytest.mark.parametrize("results", ["s, c", "r"])
-def test_elementary_functions_of_several_points_are_computed_side_by_side(results: str) -> None:
-    text = CHAIN.replace("RESULTS", results)
-    if results == "r":
-        text = text.replace(
-            "  return", "  m: f32[4096] = mul s c\n  r: f32[] = sum[axes=(0,)] m\n  return"
-        )
-    (node,) = fuse_kernels(parse_graph(text)).nodes
-    (phase,) = lower_kernel(node, host_target()).phases
-    (loop, *_) = (s for s in phase.body if isinstance(s, Loop))
-    while any(isinstance(s, Loop) for s in loop.body):
-        (loop,) = (s for s in loop.body if isinstance(s, Loop))
-    costly = [s.op for s in loop.body if isinstance(s, Compute) and s.op in ("exp", "tanh", "sin")]
-    assert costly == ["exp"] * 4 + ["tanh"] * 4 + ["sin"] * 4
-
-
-def test_sine_and_cosine_of_one_angle_share_its_reduction() -> None:
-    both = compile_graph(parse_graph(CHAIN.replace("RESULTS", "s, c"))).stages["llvm"].text
-    one = compile_graph(parse_graph(CHAIN.replace("RESULTS", "c"))).stages["llvm"].text
-    reductions = "call void @tapeless_reduce_large"
-    assert both.count(reductions) == one.count(reductions) > 0
-
-
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.level)
 @pytest.mark.parametrize("rows", [1, 5, 128, 1000])
 @pytest.mark.parametrize("vectors", [1, 2, 3, 7, 50])
