@@ -7,14 +7,19 @@ with the backward pass), in `f.dynamic`, and on bare arrays. Step counters are a
 recompilation as they grow. Hyperparameters may be Python numbers, NumPy scalars or 0-d arrays; pass
 those that change (`lr`) as arguments of the compiled function.
 
+*Objects* (`SGD`, `Adam`, …) update Tensors after `backward()`; their step is one compiled call
+of the same functions.
+
 `clip_by_norm` and `clip_by_value` bound gradients on their way there; schedules (`CosineDecay`, …)
 make learning rates from step counts.
 
-`updates.py` has the formulas, `trees.py` what they share, `clipping.py` and `schedules.py` the
-rest.
+`updates.py` has the formulas, `trees.py` what they share; `objects.py` and `optimizer.py` have the
+objects, `tensors.py` what they ask of Tensors; `clipping.py` and `schedules.py` the rest.
 """
 
 from .clipping import clip_by_norm, clip_by_value, global_norm
+from .objects import SGD, Adagrad, Adam, AdamW, RMSprop
+from .optimizer import Optimizer
 from .schedules import Constant, CosineDecay, ExponentialDecay, Schedule, StepDecay, WarmUp
 from .updates import (
     AdagradState,
@@ -34,11 +39,17 @@ from .updates import (
 )
 
 __all__ = [
+    "SGD",
+    "Adagrad",
     "AdagradState",
+    "Adam",
     "AdamState",
+    "AdamW",
     "Constant",
     "CosineDecay",
     "ExponentialDecay",
+    "Optimizer",
+    "RMSprop",
     "RMSpropState",
     "SGDState",
     "Schedule",

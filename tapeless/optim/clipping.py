@@ -47,5 +47,5 @@ def _sum_of_squares(leaf: Array) -> Scalar:
 
 def _require_positive(name: str, bound: Scalar) -> None:
     """A bound that is known before anything runs must make sense."""
-    if isinstance(bound, int | float | np.generic | np.ndarray) and not bound > 0:
+    if isinstance(bound, int | float | np.generic | np.ndarray) and not float(bound) > 0:
         raise ArgumentError(f"{name} is a positive number", given=repr(bound))
