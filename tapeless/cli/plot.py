@@ -9,7 +9,8 @@ from .failure import CommandError
 
 def plot_totals(comparison: Comparison, title: str, path: str) -> None:
     """Write the plot to `path`, in the format of its suffix; needs matplotlib."""
-    figure = timing(comparison, title=title).figure
+    figure = timing(comparison, title=title).get_figure(root=True)
+    assert figure is not None
     try:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:

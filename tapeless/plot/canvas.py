@@ -78,7 +78,7 @@ def label_ends(axes: Axes, lines: Sequence[Line2D], texts: Sequence[str]) -> Non
         )
     figure = axes.get_figure(root=True)
     assert figure is not None
-    figure.draw_without_rendering()  # type: ignore[no-untyped-call]  # lays the axes out
+    figure.draw_without_rendering()  # lays the axes out
     points = 72.0 / figure.dpi
     heights = [points * axes.transData.transform(note.xy)[1] for note in notes]
     moved = spread(heights, gap=1.25 * LABEL_SIZE * _most_lines(texts))
