@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _SORTED = "sort outside the compiled function, or use np.max, np.min and np.argmax"
 _COUNTED = "the number of results depends on the data: np.where(condition, x, 0) keeps the shape"
-_FACTORED = "solve it outside the compiled function; products and norms are supported"
+_FACTORED = "compute it outside the compiled function; products and norms are supported"
 _SPECTRUM = "transform outside the compiled function; np.convolve is supported"
 
 HINTS: dict[str, str] = {
