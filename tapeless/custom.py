@@ -11,15 +11,23 @@ from typing import Any
 from .compiler.trace.context import current_trace
 from .compiler.trace.custom import custom_vjp as record_custom
 from .compiler.trace.custom import stop_gradient as stop
-from .dynamic import EagerTrace
+from .compiler.trace.graph_trace import GraphTrace
 from .ir.errors import ArgumentError
+from .ir.pytree import flatten, map_leaves
 from .parameters import function_name, location_of
+from .tensor import Tensor
+from .tensor.custom import apply_rule
 from .transforms import Function, require_function
 
 
 def stop_gradient(x: Any) -> Any:
-    """`x`, any pytree, with derivative zero."""
-    return stop(x) if current_trace() is not None else x
+    """`x`, any pytree, with derivative zero; Tensors are detached."""
+    held = map_leaves(_detached, x)
+    return stop(held) if isinstance(current_trace(), GraphTrace) else held
+
+
+def _detached(leaf: Any) -> Any:
+    return leaf.detach() if isinstance(leaf, Tensor) else leaf
 
 
 class custom_vjp:
@@ -50,8 +58,8 @@ class custom_vjp:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
             args = self._positional(args, kwargs)
-        trace = current_trace()
-        if trace is None or (isinstance(trace, EagerTrace) and not trace.recording):
+        tensors = any(isinstance(leaf, Tensor) for leaf in flatten(args)[0])
+        if not tensors and not isinstance(current_trace(), GraphTrace):
             return self._fn(*args)
         if self._rule is None:
             raise ArgumentError(
@@ -59,7 +67,9 @@ class custom_vjp:
                 given="no call of defvjp",
                 hint=f"{self.__name__}.defvjp(forward, backward)",
             )
-        return record_custom(self._fn, *self._rule, args)
+        if isinstance(current_trace(), GraphTrace):
+            return record_custom(self._fn, *self._rule, args)
+        return apply_rule(self._fn, *self._rule, args)
 
     def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         try:
