@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...ir.errors import ArgumentError, ShapeError
+from ...ir.errors import ShapeError
 from ..arrays import Array, as_array
 from ..attention import scaled_dot_product_attention
 from ..initializers import Initializer, glorot_uniform, zeros
@@ -76,8 +76,8 @@ class MultiHeadAttention(Layer):
     def attend(self, params: Params, x: Array, context: Array, mask: Array | None) -> Array:
         """Attention of x to `context`."""
         if context.ndim != 3 or context.shape[0] != x.shape[0] or context.shape[2] != x.shape[2]:
-            raise ArgumentError(
-                "the context has the examples and the width of x",
+            raise ShapeError(
+                "the context has the examples and the width of x: (examples, tokens, width)",
                 given=f"shapes {tuple(context.shape)} and {tuple(x.shape)}",
             )
         query, key, value = (
