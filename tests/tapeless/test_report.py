@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 import re
 
+import numpy as np
 import pytest
 
+import tapeless as tl
 from tapeless.report import (
     ROUNDS,
     Comparison,
     Timing,
+    compare,
     comparison_table,
     duration,
     interleave,
@@ -83,6 +86,26 @@ def test_the_garbage_collector_is_switched_on_again_after_a_failure() -> None:
     with pytest.raises(StopIteration):
         interleave({"a": lambda: next(calls)}, seconds=1e-7)
     assert gc.isenabled()
+
+
+def test_comparing_leaves_the_function_and_each_way_its_own_arguments() -> None:
+    made: list[np.ndarray] = []
+
+    def example() -> tuple[np.ndarray]:
+        made.append(np.zeros(3))
+        return (made[-1],)
+
+    @tl.compile
+    def count(x: np.ndarray) -> None:
+        x += 1
+
+    result = compare(count, example, seconds=0.01)
+    assert count.cache_info().signatures == 0
+    assert len(made) == 2
+    warm_up = 2  # calls that are not timed, but for the first one of the compiled function
+    assert made[0][0] == result.static.calls + warm_up + 1
+    assert made[1][0] == result.dynamic.calls + warm_up
+    assert result.compiling > 0
 
 
 def test_timing_table_is_in_microseconds() -> None:
