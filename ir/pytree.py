@@ -236,12 +236,19 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
 
 
 def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    """The tree with `function(leaf, *leaves_of_others)` for every leaf; all structures equal."""
+    """The tree with `function(leaf, *leaves_of_others)` for every leaf.
+
+    Raises `ArgumentError` where another tree has another structure.
+    """
     leaves, structure = flatten(tree)
     columns = [leaves]
-    for other in others:
-        more, other_structure = flatten(other)
-        if other_structure != structure:
-            raise ArgumentError("trees mapped together have one structure")
+    for number, other in enumerate(others, 2):
+        more, found = flatten(other)
+        if found != structure:
+            first, second = (", ".join(s.paths("tree")) or "no leaves" for s in (structure, found))
+            raise ArgumentError(
+                "trees that are mapped together have one structure",
+                given=f"tree 1 with {first:.80}; tree {number} with {second:.80}",
+            )
         columns.append(more)
     return structure.unflatten([function(*row) for row in zip(*columns, strict=True)])

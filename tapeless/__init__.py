@@ -26,6 +26,7 @@ from .lowered import Cost, Lowered
 from .runtime.threads import get_threads, set_threads
 from .tensor import Function, Tensor, no_grad
 from .transforms import grad, jvp, value_and_grad, vjp
+from .trees import tree_leaves, tree_map
 
 __version__ = "0.1.0"
 
@@ -57,6 +58,8 @@ __all__ = [
     "run_graph",
     "set_threads",
     "stop_gradient",
+    "tree_leaves",
+    "tree_map",
     "value_and_grad",
     "vjp",
     "vmap",
