@@ -36,7 +36,8 @@ class Target:
     """Triple, CPU and features for LLVM, and what the lowering's choices depend on.
 
     `vector_bytes` is the width of a vector register, `vector_registers` their number;
-    `l1_bytes` and `l2_bytes` are per core and only steer blocking, never results' correctness.
+    `l1_bytes`, `l2_bytes` and `l3_bytes` are what one core has, of the last cache what it may
+    count on; they only steer blocking, never results' correctness.
     """
 
     triple: str
@@ -47,6 +48,7 @@ class Target:
     vector_registers: int
     l1_bytes: int = 32 << 10
     l2_bytes: int = 1 << 20
+    l3_bytes: int = 8 << 20
 
     def lanes(self, itemsize: int) -> int:
         """How many elements of `itemsize` bytes fill a vector register."""

@@ -1,107 +1,52 @@
-"""Matrix products: register-tiled micro-kernels with the elementwise epilogue on the tile.
+"""Matrix products: the loops around the register tiles, and how threads share them.
 
 C[m, n] = Σ_k A[m, k] B[k, n]. A tile of C, `rows` × `vectors` registers, is kept while k runs
 innermost: per step one vector load of B for each of its columns of registers, one scalar of A
-broadcast for each of its rows (Goto & van de Geijn 2008, without packing). What the fused body does
-with the product is computed on the tile before it is stored. B is read along n, so an operand that
-is not contiguous along n is first copied into a panel of scratch memory.
+broadcast for each of its rows (Goto & van de Geijn 2008; A is not packed, because its scalars are
+read one by one). B is read along n: from memory where it lies well, else from a packed panel
+(`panels.py`). Around the tiles of rows run the columns, around these blocks of rows whose part of A
+stays in the last cache (`tiles.py`). Where a panel would take too much of the second one, k runs in
+blocks as well (the KC loop of Van Zee & van de Geijn 2015), and sums are kept in scratch memory
+between them.
+What the fused body does with the product is computed on the tile before it is stored
+(`micro_kernel.py`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from ...ir.graph import Graph, Node
-from ...ir.ops.contraction import free_axes
-from ...ir.types import INT64, TensorType
+from ...ir.types import TensorType
 from ..target import Target
 from .builder import LoopBuilder
 from .division import divide, pieces_wanted
-from .language import LANE, Access, Affine, Division, Kernel, Share, Var, index
-from .pull import BodyReader, Position, buffer_access, row_major_strides
+from .language import Affine, Bound, Division, Kernel, Share, index
+from .micro_kernel import Matrix, MicroKernel, Place, Source, has_long_epilogue
+from .operands import product_axes
+from .panels import RightOperand, Span, whole
+from .pull import Position
+from .tiles import Tile, choose_tile, cut_rows, pieces
 
-_FMA_LATENCY = 4
-"""Cycles until an accumulator can be used again (Zen 4/5, Golden Cove: 4)."""
-
-
-_COST_OF_A_REGISTER = 0.003
 _FAR_APART = 2048  # bytes between rows of B from which on every row is another page
-_READ_OFTEN = 8  # tiles of rows that share a panel
-_DEEP = 256  # steps of k
-_PER_PIECE = 4  # tiles of rows for which a piece packs a panel that others pack as well
-_ENOUGH = 4  # pieces that need not be made more at such a price
-_NO_AXIS = -1
-
-Step = Callable[[Affine, Affine, list[Var]], list[Var]]
-"""One step of k: offsets into A and B, the accumulators before it; gives those after it."""
+_READ_OFTEN = 4  # tiles of rows that share a panel, where it is packed only for their sake
+_DEEP = 256  # steps of k from which on that pays
+_TILES_PER_PIECE = 8  # of rows, for which a piece packs a panel that others pack as well
+_SETS_BYTES = 4096  # apart, lines share a set of the first cache …
+_ROWS_IN_A_SET = 8  # … which has room for so many
+_ENOUGH = 4  # tiles of columns; with fewer, pieces may be half as large
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
-    """One loop of the product: extent, and the step of each operand along it (0: absent)."""
+class _Part:
+    """Rows from `start` on: `tiles` whole tiles and `rest` rows."""
 
-    extent: int
-    left: int
-    right: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Matrix:
-    """One product inside the batch: offsets of A and B, the outer indices, the panel of B (a
-    buffer number) if it is packed, and the rows of a whole tile."""
-
-    left: Affine
-    right: Affine
-    at: dict[int, Position]
-    panel: int | None
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """Rows and vectors of accumulators kept in registers."""
-
-    rows: int
-    vectors: int
-
-
-def choose_tile(rows: int, vectors: int, target: Target) -> Tile:
-    """The tile with the lowest estimated cycles per step of k for the whole of C.
-
-    Two FMAs and two loads start per cycle; fewer accumulators than latency × 2 leave gaps. Every
-    register of every shape of tile is code to be compiled: each counts as some per mille of time.
-    """
-
-    def cycles(tile_rows: int, tile_vectors: int) -> float:
-        fma = tile_rows * tile_vectors / 2
-        loads = (tile_rows + tile_vectors) / 2
-        return max(fma, loads, _FMA_LATENCY) + 0.5
-
-    def total(tile: Tile) -> float:
-        code = 0
-        result = 0.0
-        for width, columns in _pieces(vectors, tile.vectors):
-            for height, count in _pieces(rows, tile.rows):
-                result += columns * count * cycles(height, width)
-                code += height * width
-        return result * (1 + _COST_OF_A_REGISTER * code)
-
-    options = []
-    for width in range(1, min(4, vectors) + 1):
-        height = (target.vector_registers - width - 1) // width
-        options += [Tile(min(rows, h), width) for h in range(max(1, height // 3), height + 1)]
-    return min(options, key=lambda tile: (total(tile), -tile.rows))
-
-
-def _pieces(extent: int, size: int) -> Iterator[tuple[int, int]]:
-    """(size, how many): whole pieces, then the remainder."""
-    if extent // size:
-        yield size, extent // size
-    if extent % size:
-        yield extent % size, 1
+    start: Affine
+    tiles: int
+    rest: int
 
 
 class MatmulLowering:
@@ -112,51 +57,23 @@ class MatmulLowering:
         self.target = target
         self.dot: Node = next(node for node in body.nodes if node.op.name == "dot")
         self.type = self.dot.output.type
-        self._read_axes()
+        self.axes = product_axes(self.dot)
         itemsize = max(value.type.dtype.itemsize for value in (*body.inputs, *body.outputs))
         lanes = target.lanes(itemsize)
-        while lanes > 1 and lanes // 2 >= self.columns.extent:
+        while lanes > 1 and lanes // 2 >= self.axes.columns.extent:
             lanes //= 2
         self.lanes = lanes
+        self.vectors = -(-self.axes.columns.extent // lanes)
         self.builder = LoopBuilder(lanes)
-        self.reader = BodyReader(body, self.builder)
         self.scratch: list[TensorType] = []
         self.grid: list[Division] = []
-        self._column_grid, self._row_grid = len(self.outer), len(self.outer) + 1
+        self._column_grid, self._row_grid = len(self.axes.outer), len(self.axes.outer) + 1
         self._symbols = 0
-
-    def _read_axes(self) -> None:
-        x, y = self.dot.inputs
-        batch, contract = self.dot.attrs["batch"], self.dot.attrs["contract"]
-        left, right = row_major_strides(x.type.shape), row_major_strides(y.type.shape)
-        free_x = free_axes(x.type.rank, batch[0], contract[0])
-        free_y = free_axes(y.type.rank, batch[1], contract[1])
-        both = [_Axis(x.type.shape[a], left[a], right[b]) for a, b in zip(*batch, strict=True)]
-        rows = [_Axis(x.type.shape[a], left[a], 0) for a in free_x]
-        columns = [_Axis(y.type.shape[b], 0, right[b]) for b in free_y]
-        self.outer = [*both, *rows[:-1], *columns[:-1]]
-        # A vector operand has no free axis: a row or column of extent 1 stands in for it.
-        self.rows = rows[-1] if rows else _Axis(1, 0, 0)
-        self.columns = columns[-1] if columns else _Axis(1, 0, 0)
-        self.row_axis = len(both) + len(rows) - 1 if rows else _NO_AXIS
-        self.column_axis = self.type.rank - 1 if columns else _NO_AXIS
-        self.outer_axes = [
-            a for a in range(self.type.rank) if a not in (self.row_axis, self.column_axis)
-        ]
-        self.sums = _merge(
-            [_Axis(x.type.shape[a], left[a], right[b]) for a, b in zip(*contract, strict=True)]
-        )
-
-    def _symbol(self, letter: str) -> str:
-        self._symbols += 1
-        return f"{letter}{self._symbols - 1}"
 
     def lower(self) -> Kernel:
         """The kernel."""
         if 0 not in self.type.shape:
-            vectors = -(-self.columns.extent // self.lanes)
-            self._tile_shape = choose_tile(self.rows.extent, vectors, self.target)
-            self._share_out()
+            self._plan()
             self._walk(0, Affine(), Affine(), {})
         return Kernel(
             "dot",
@@ -167,42 +84,98 @@ class MatmulLowering:
             tuple(self.builder.sites),
         )
 
-    def _walk(self, depth: int, left: Affine, right: Affine, at: dict[int, Position]) -> None:
-        """Loops over batch and extra free axes; one matrix product inside."""
-        if depth == len(self.outer):
-            self._matrix(left, right, at)
-            return
-        axis = self.outer[depth]
-        symbol = self._symbol("i")
-        with self.builder.loop(symbol, 0, axis.extent, share=self._share(depth)):
-            step = index(symbol)
-            at = {**at, self.outer_axes[depth]: Position(step)}
-            self._walk(depth + 1, left + step * axis.left, right + step * axis.right, at)
+    def _symbol(self, letter: str) -> str:
+        self._symbols += 1
+        return f"{letter}{self._symbols - 1}"
 
-    # Sharing out among threads
+    # What is decided before any loop is made
 
-    def _share_out(self) -> None:
-        """A grid over the outer axes, then over tiles: first of columns or first of rows.
+    def _plan(self) -> None:
+        axes, body = self.axes, self.body
+        stride = axes.rows.left * self.type.dtype.itemsize
+        most = _ROWS_IN_A_SET if stride and stride % _SETS_BYTES == 0 else None
+        self.tile = choose_tile(axes.rows.extent, self.vectors, self.target, axes.depth, most)
+        packs = self._packs()
+        self.span = self._steps_of_a_block() if packs else axes.depth
+        self.splits = self.span < axes.depth
+        self._cut(packs)
+        panel = self._new_scratch(self.span) if packs else None
+        source = body.inputs.index(self.dot.inputs[1])
+        self.right = RightOperand(self.builder, axes, source, panel, self.type.dtype)
+        kept = None
+        if self.splits:
+            tiles = max(self.rows.tiles, self.rows.last_tiles + 1)
+            kept = self._new_scratch(tiles * self.tile.rows)
+        elif has_long_epilogue(body, self.type):
+            kept = self._new_scratch(self.tile.rows)
+        self.micro = MicroKernel(body, self.dot, axes, self.builder, self.right, kept)
+
+    def _new_scratch(self, rows: int) -> int:
+        """The number of a new scratch buffer, as wide as a tile."""
+        shape = (rows, self.tile.vectors * self.lanes)
+        self.scratch.append(TensorType(self.type.dtype, shape))
+        return len(self.body.inputs) + len(self.body.outputs) + len(self.scratch) - 1
+
+    def _packs(self) -> bool:
+        """Whether panels of B pay: always where B is not contiguous along n, else where its rows
+        lie far apart and the panel is read often enough."""
+        axes = self.axes
+        if not axes.depth or not axes.sums:
+            return False
+        far = axes.sums[-1].right * self.type.dtype.itemsize >= _FAR_APART
+        often = axes.rows.extent >= _READ_OFTEN * self.tile.rows and axes.depth >= _DEEP
+        return not axes.right_is_contiguous or (far and often)
+
+    def _steps_of_a_block(self) -> int:
+        """Of k: all, if their panel takes at most a quarter of the second cache."""
+        depth = self.axes.depth
+        step = self.tile.vectors * self.lanes * self.type.dtype.itemsize
+        most = self.target.l2_bytes // 4 // step
+        if depth <= most or len(self.axes.sums) > 1:
+            return depth
+        # Blocks of whole vectors, of which the last has at least one: panels are packed so.
+        blocks = -(-depth // max(1, most // 2))
+        size = -(-depth // (blocks * self.lanes)) * self.lanes
+        while 0 < depth % size < self.lanes:
+            size += self.lanes
+        return size
+
+    def _cut(self, packs: bool) -> None:
+        """Blocks of rows, and a grid over the outer axes, then over columns and rows.
 
         A core reads the operand along whose axis the work is shared out in part, the other one
         whole; what another core has written costs time. So the larger operand is shared out. A
         product that contracts leading axes (the gradient of a weight) is shared out as the product
         that the weight is in. And a panel of B serves all tiles of rows.
         """
-        tile, vectors = self._tile_shape, -(-self.columns.extent // self.lanes)
-        columns = sum(count for _, count in _pieces(vectors, tile.vectors))
-        rows = sum(count for _, count in _pieces(self.rows.extent, tile.rows))
-        outer = [axis.extent for axis in self.outer]
+        axes, tile = self.axes, self.tile
+        columns = sum(count for _, count in pieces(self.vectors, tile.vectors))
+        tiles = -(-axes.rows.extent // tile.rows)
+        outer = [axis.extent for axis in axes.outer]
         wanted = pieces_wanted(self.body, self.target)
-        packed = self._panel(tile) is not None
-        wide = self.columns.extent >= self.rows.extent or self.rows.left == 1
-        if packed or wide:
-            most = rows // (_READ_OFTEN if columns >= _ENOUGH else _PER_PIECE) if packed else rows
-            *grid, by_columns, by_rows = divide([*outer, columns, most], wanted)
-            self.grid = [*grid, by_columns, Division(rows, by_rows.pieces)]
+        most = self._tiles_of_a_block()
+        in_blocks = self.splits or (packs and axes.right_is_contiguous)
+        if in_blocks:
+            by_rows = -(-wanted // (math.prod(outer) * columns))
+            most = min(most, max(_TILES_PER_PIECE, -(-tiles // by_rows)))
+        self.rows = cut_rows(axes.rows.extent, tile.rows, most)
+        self.shares_tiles = not (self.rows.blocks or in_blocks)
+        units = largest = tiles if self.shares_tiles else self.rows.units
+        if packs and self.shares_tiles:
+            largest //= _TILES_PER_PIECE if columns >= _ENOUGH else _TILES_PER_PIECE // 2
+        if packs or axes.columns.extent >= axes.rows.extent or axes.rows.left == 1:
+            *grid, by_columns, rows = divide([*outer, columns, largest], wanted)
+            self.grid = [*grid, by_columns, Division(units, rows.pieces)]
         else:
-            self.grid = divide([*outer, rows, columns], wanted)
+            self.grid = divide([*outer, units, columns], wanted)
             self._column_grid, self._row_grid = self._row_grid, self._column_grid
+
+    def _tiles_of_a_block(self) -> int:
+        """Tiles of rows whose part of A takes no more than the last cache."""
+        row = max(1, self.axes.depth) * self.type.dtype.itemsize
+        return max(_READ_OFTEN, self.target.l3_bytes // (row * self.tile.rows))
+
+    # Loops
 
     def _share(self, axis: int, first: int = 0) -> Share | None:
         """The share of a loop along an axis of the grid whose first iteration is unit `first`."""
@@ -210,240 +183,107 @@ class MatmulLowering:
 
     def _steps(
         self,
-        axis: int,
-        first: int,
-        start: int,
+        share: Share | None,
+        start: Affine,
         count: int,
         step: int,
         visit: Callable[[Affine], None],
     ) -> None:
-        """`visit` each of `count` tiles from `start` on, which are units `first`, … of the grid."""
-        share = self._share(axis, first)
-        if count == 0:
-            return
+        """`visit` each of `count` places from `start` on; pieces may share them out."""
         if count > 1:
-            symbol = self._symbol("ij"[axis == self._column_grid])
-            with self.builder.loop(symbol, start, start + count * step, step, share=share):
+            symbol = self._symbol("i")
+            stop = Bound(start + count * step)
+            with self.builder.loop(symbol, start, stop, step, share=share):
                 visit(index(symbol))
-        elif share is not None:
+        elif count and share is not None:
             with self.builder.loop(self._symbol("u"), 0, 1, share=share):
-                visit(Affine((), start))
-        else:
-            visit(Affine((), start))
+                visit(start)
+        elif count:
+            visit(start)
 
-    def _matrix(self, left: Affine, right: Affine, at: dict[int, Position]) -> None:
-        """One matrix product: tiles of columns outside, so that their panel of B stays in cache."""
-        tile = self._tile_shape
-        place = _Matrix(left, right, at, self._panel(tile), tile.rows)
+    def _walk(self, depth: int, left: Affine, right: Affine, at: dict[int, Position]) -> None:
+        """Loops over batch and extra free axes; one matrix product inside."""
+        if depth == len(self.axes.outer):
+            self._blocks(Matrix(left, right, at))
+            return
+        axis = self.axes.outer[depth]
+        symbol = self._symbol("i")
+        with self.builder.loop(symbol, 0, axis.extent, share=self._share(depth)):
+            step = index(symbol)
+            at = {**at, self.axes.outer_axes[depth]: Position(step)}
+            self._walk(depth + 1, left + step * axis.left, right + step * axis.right, at)
+
+    def _blocks(self, matrix: Matrix) -> None:
+        """Blocks of rows outside: their part of A stays in cache while all of B goes by."""
+        rows, size = self.rows, self.rows.tiles * self.rows.height
+        if self.shares_tiles:
+            self._columns(matrix, _Part(Affine(), rows.last_tiles, rows.rest))
+            return
+        share = partial(self._share, self._row_grid)
+        self._steps(
+            share(),
+            Affine(),
+            rows.blocks,
+            size,
+            lambda start: self._columns(matrix, _Part(start, rows.tiles, 0)),
+        )
+        self._steps(
+            share(rows.blocks),
+            Affine((), rows.blocks * size),
+            rows.units - rows.blocks,
+            size,
+            lambda start: self._columns(matrix, _Part(start, rows.last_tiles, rows.rest)),
+        )
+
+    def _columns(self, matrix: Matrix, part: _Part) -> None:
+        """Tiles of columns, so that their panel of B stays in cache."""
+        extent = self.axes.columns.extent
         done = unit = 0
-        for width, count in _pieces(-(-self.columns.extent // self.lanes), tile.vectors):
+        for width, count in pieces(self.vectors, self.tile.vectors):
             step = width * self.lanes
             # The last piece may end in a partial vector; it is then emitted by itself.
-            whole = count - (done + count * step > self.columns.extent)
-            tiles = partial(self._row_tiles, place, width)
-            for first, number in ((0, whole), (whole, count - whole)):
-                start = done + first * step
-                self._steps(self._column_grid, unit + first, start, number, step, tiles)
+            full = count - (done + count * step > extent)
+            column = partial(self._column, matrix, part, width)
+            for first, number in ((0, full), (full, count - full)):
+                share = self._share(self._column_grid, unit + first)
+                self._steps(share, Affine((), done + first * step), number, step, column)
             done += count * step
             unit += count
 
-    def _row_tiles(self, place: _Matrix, width: int, column: Affine) -> None:
-        if place.panel is not None:
-            self._pack(place, column, width)
-        done = unit = 0
-        for height, count in _pieces(self.rows.extent, place.rows):
-            tile = partial(self._tile, place, Tile(height, width), column)
-            self._steps(self._row_grid, unit, done, count, height, tile)
-            done += count * height
-            unit += count
+    def _column(self, matrix: Matrix, part: _Part, width: int, column: Affine) -> None:
+        """All rows of a part in one tile of columns."""
+        if not self.splits:
+            self._row_tiles(matrix, part, width, column, None)
+            return
+        rows = Tile(part.tiles * self.rows.height + part.rest, width)
+        self.micro.clear(rows.rows, width)
+        symbol, depth = self._symbol("d"), self.axes.depth
+        with self.builder.loop(symbol, 0, depth, self.span):
+            span = Span(index(symbol), Bound(index(symbol) + self.span, depth))
+            self._row_tiles(matrix, part, width, column, span)
+        self.micro.finish_rows(rows, Place(matrix, column, part.start, Affine(), None))
 
-    def _active(self, column: Affine, vector: int) -> int | None:
-        """Lanes of a vector that lie inside C; only constant columns can stick out."""
-        if column.terms:
-            return None
-        left = self.columns.extent - column.const - vector * self.lanes
-        return left if left < self.lanes else None
-
-    def _tile(self, place: _Matrix, tile: Tile, column: Affine, row: Affine) -> None:
-        b = self.builder
-        dtype = self.type.dtype
-        zero = b.literal(0, dtype)
-        start = [b.splat(zero) if self.lanes > 1 else zero] * (tile.rows * tile.vectors)
-
-        def step(left: Affine, right: Affine, sums: list[Var]) -> list[Var]:
-            columns = [self._load_right(place, right, column, v) for v in range(tile.vectors)]
-            result = []
-            for r in range(tile.rows):
-                at = left + (row + r) * self.rows.left
-                scalar = b.load(Access(self._buffer(0), at), dtype)
-                for v, value in enumerate(columns):
-                    args = [scalar, value, sums[r * tile.vectors + v]]
-                    result.append(b.compute("multiply_add", args, dtype))
-            return result
-
-        first = place.right if place.panel is None else Affine()
-        steps = self._panel_steps(tile.vectors) if place.panel is not None else None
-        sums = self._sum(0, place.left, first, steps, start, step)
-        for r in range(tile.rows):
-            for v in range(tile.vectors):
-                self._finish(place, row + r, column, v, sums[r * tile.vectors + v])
-        b.active = None
-
-    def _sum(
-        self,
-        depth: int,
-        left: Affine,
-        right: Affine,
-        steps: list[int] | None,
-        sums: list[Var],
-        step: Step,
-    ) -> list[Var]:
-        """The loops over the contracted axes, the accumulators carried through."""
-        if depth == len(self.sums):
-            return step(left, right, sums)
-        axis = self.sums[depth]
-        if axis.extent == 0:
-            return sums
-        symbol = self._symbol("k")
-        with self.builder.loop(symbol, 0, axis.extent, 1, sums) as frame:
-            k = index(symbol)
-            along = axis.right if steps is None else steps[depth]
-            frame.yields = self._sum(
-                depth + 1, left + k * axis.left, right + k * along, steps, frame.values, step
-            )
-        return frame.results
-
-    def _buffer(self, operand: int) -> int:
-        return self.body.inputs.index(self.dot.inputs[operand])
-
-    @property
-    def _lane(self) -> Affine:
-        return index(LANE) if self.lanes > 1 else Affine()
-
-    def _load_right(self, place: _Matrix, at: Affine, column: Affine, vector: int) -> Var:
-        """Register `vector` of one row of B; a panel is padded to whole vectors."""
-        b, dtype = self.builder, self.type.dtype
-        if place.panel is not None:
-            return b.reload(Access(place.panel, at + vector * self.lanes + self._lane), dtype)
-        b.active = self._active(column, vector)
-        stride = self.columns.right if self.columns.extent > 1 else 0
-        at = at + (column + vector * self.lanes + self._lane) * stride
-        value = b.load(Access(self._buffer(1), at), dtype)
-        b.active = None
-        return value
-
-    def _finish(self, place: _Matrix, row: Affine, column: Affine, vector: int, total: Var) -> None:
-        """The epilogue for one register of the tile."""
-        self.builder.active = self._active(column, vector)
-        along = {
-            **place.at,
-            self.row_axis: Position(row),
-            self.column_axis: Position(column + vector * self.lanes + self._lane),
-        }
-        position = tuple(along[axis] for axis in range(self.type.rank))
-        self.reader.forget()
-        self.reader.leaves[self.dot.output] = lambda index, guard: total
-        # All are read before any is stored: a store may be over an operand of another.
-        values = [self.reader.read(output, position) for output in self.body.outputs]
-        for number, value in enumerate(values, len(self.body.inputs)):
-            type = TensorType(value.dtype, self.type.shape)
-            self.builder.store(buffer_access(number, type, position), value)
-
-    # Packing
-
-    def _panel(self, tile: Tile) -> int | None:
-        """The buffer for a panel of B, if copying pays: always where B is not contiguous along n,
-        else where its rows lie far apart and the panel is read often enough."""
-        depth = math.prod(axis.extent for axis in self.sums)
-        far = bool(self.sums) and self.sums[-1].right * self.type.dtype.itemsize >= _FAR_APART
-        often = self.rows.extent >= _READ_OFTEN * tile.rows and depth >= _DEEP
-        strided = self.columns.right != 1 and self.columns.extent > 1
-        if not (strided or (far and often)) or not self.sums or not depth:
-            return None
-        if not self.scratch:
-            shape = (depth, tile.vectors * self.lanes)
-            self.scratch.append(TensorType(self.type.dtype, shape))
-        return len(self.body.inputs) + len(self.body.outputs)
-
-    def _panel_steps(self, width: int) -> list[int]:
-        """Elements of the panel from one index of each contracted axis to the next."""
-        steps = [width * self.lanes]
-        for axis in reversed(self.sums[1:]):
-            steps.append(steps[-1] * axis.extent)
-        return steps[::-1]
-
-    def _pack(self, place: _Matrix, column: Affine, width: int) -> None:
-        """Copy `width` vectors of columns of B; beyond the last column, anything."""
-        assert place.panel is not None
-        b, steps = self.builder, self._panel_steps(width)
-
-        across = self.columns.right != 1 and self.sums[-1].right == 1 and self.lanes > 1
-        copy = self._copy_across if across else self._copy_along
-
-        def walk(depth: int, source: Affine, target: Affine) -> None:
-            if depth == len(self.sums) - across:
-                copy(place.panel or 0, source, target, column, width)
-                return
-            symbol = self._symbol("p")
-            with b.loop(symbol, 0, self.sums[depth].extent):
-                k = index(symbol)
-                walk(depth + 1, source + k * self.sums[depth].right, target + k * steps[depth])
-
-        walk(0, place.right, Affine())
-
-    def _copy_along(
-        self, panel: int, source: Affine, target: Affine, column: Affine, width: int
+    def _row_tiles(
+        self, matrix: Matrix, part: _Part, width: int, column: Affine, span: Span | None
     ) -> None:
-        """One row of the panel, from columns that may lie apart."""
-        b = self.builder
-        for v in range(width):
-            b.active = self._active(column, v)
-            at = source + (column + v * self.lanes + self._lane) * self.columns.right
-            value = b.load(Access(self._buffer(1), at), self.type.dtype)
-            b.active = None
-            b.store(Access(panel, target + v * self.lanes + self._lane), value)
+        """The panel of B and all tiles of rows; `span` is a block of k, None for all of it."""
+        height, start, tiles = self.rows.height, part.start, part.tiles
 
-    def _copy_across(
-        self, panel: int, source: Affine, target: Affine, column: Affine, width: int
-    ) -> None:
-        """All rows along the last contracted axis, which is contiguous in B: square blocks of B
-        are loaded along it and transposed in registers. The last block overlaps the one before;
-        columns beyond the last repeat it."""
-        b, lanes, extent = self.builder, self.lanes, self.sums[-1].extent
-        ragged = self._active(column, width - 1) is not None
-        last = b.literal(self.columns.extent - 1, INT64)
-        vector, block = self._symbol("v"), self._symbol("p")
-        with b.loop(vector, 0, width * lanes, lanes):
-            first = column + index(vector)
-            with b.loop(block, 0, extent, lanes):
-                k = b.index_value(index(block))
-                if extent > lanes:
-                    k = b.compute("min", [k, b.literal(extent - lanes, INT64)], INT64)
-                b.active = extent if extent < lanes else None
-                rows = []
-                for n in range(lanes):
-                    at, dynamic = source + self._lane, [(k, 1)]
-                    if ragged:
-                        clamped = b.compute("min", [b.index_value(first + n), last], INT64)
-                        dynamic.append((clamped, self.columns.right))
-                    else:
-                        at = at + (first + n) * self.columns.right
-                    access = Access(self._buffer(1), at, tuple(dynamic))
-                    rows.append(b.load(access, self.type.dtype))
-                b.active = None
-                for i, value in enumerate(b.transpose(rows)[:extent]):
-                    at = target + index(vector) + i * width * lanes + self._lane
-                    b.store(Access(panel, at, ((k, width * lanes),)), value)
+        def visit(rows: int, source: Source, row: Affine) -> None:
+            kept_row = Affine() if span is None else row + part.start * -1
+            place = Place(matrix, column, row, kept_row, span)
+            self.micro.tile(Tile(rows, width), place, source)
 
-
-def _merge(axes: list[_Axis]) -> list[_Axis]:
-    """Contracted axes that both operands walk as one become one."""
-    merged: list[_Axis] = []
-    for axis in axes:
-        if merged:
-            last = merged[-1]
-            if last.left == axis.left * axis.extent and last.right == axis.right * axis.extent:
-                merged[-1] = _Axis(last.extent * axis.extent, axis.left, axis.right)
-                continue
-        merged.append(axis)
-    return merged
+        source = Source.MEMORY
+        if self.right.is_packed and not self.axes.right_is_contiguous:
+            steps = span or whole(self.axes.sums[0].extent)
+            self.right.pack(matrix.right, steps, column, width)
+            source = Source.PANEL
+        elif self.right.is_packed and tiles + bool(part.rest) > 1:
+            visit(height, Source.PACKING, start)
+            start, tiles = start + height, tiles - 1
+            source = Source.PANEL
+        share = partial(self._share, self._row_grid) if self.shares_tiles else lambda first: None
+        self._steps(share(0), start, tiles, height, partial(visit, height, source))
+        rest = partial(visit, part.rest, source)
+        self._steps(share(part.tiles), start + tiles * height, bool(part.rest), height, rest)

@@ -10,7 +10,7 @@ import pytest
 
 from tapeless.compiler.lower import lower_kernel
 from tapeless.compiler.lower.language import Compute, Loop, Statement
-from tapeless.compiler.lower.matmul import choose_tile
+from tapeless.compiler.lower.tiles import choose_tile
 from tapeless.compiler.passes.fuse import fuse_kernels
 from tapeless.compiler.pipeline import compile_graph
 from tapeless.compiler.target import Target, host_target, narrowed

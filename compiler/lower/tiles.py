@@ -1,0 +1,118 @@
+"""Register tiles of a matrix product and blocks of tiles, chosen by a cost model of the target.
+
+A tile is what the accumulators hold while k runs (Goto & van de Geijn 2008). Tiles of rows form
+blocks, whose rows of the left operand stay in cache while all columns of the right one go by (the
+MC loop of Van Zee & van de Geijn 2015).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..target import Target
+
+FMA_LATENCY = 4
+"""Cycles until an accumulator can be used again (Zen 4/5, Golden Cove: 4)."""
+
+_SCALAR_CYCLES = 0.6
+"""Of a broadcast scalar of the left operand (measured on Zen 5, as are those below)."""
+
+_VECTOR_CYCLES = 1.1
+"""Of a vector of the right operand: where arrays begin anywhere, most cross two cache lines."""
+
+_STEP_CYCLES = 0.6
+"""Of a step of k beside its arithmetic: counting, and what does not overlap."""
+
+_STREAM_CYCLES = 0.15
+"""More for a vector of the right operand that does not come from the first cache."""
+
+_TILE_CYCLES = 30
+"""Of a tile whatever its size: accumulators are cleared, the last steps drain."""
+
+_COST_OF_A_REGISTER = 0.002
+"""Every register of every shape of tile is code to be compiled: some per mille of time."""
+
+_MOST_VECTORS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Rows and vectors of accumulators kept in registers."""
+
+    rows: int
+    vectors: int
+
+
+def pieces(extent: int, size: int) -> Iterator[tuple[int, int]]:
+    """(size, how many): whole pieces, then the remainder."""
+    if extent // size:
+        yield size, extent // size
+    if extent % size:
+        yield extent % size, 1
+
+
+def choose_tile(
+    rows: int, vectors: int, target: Target, depth: int = 256, most_rows: int | None = None
+) -> Tile:
+    """The tile with the lowest estimated cycles per step of k for the whole of C.
+
+    Two FMAs start per cycle; fewer accumulators than latency × 2 leave gaps. `depth` steps of k
+    make the panel of the right operand that all tiles of rows read again; a tile has at most
+    `most_rows` rows.
+    """
+    registers = target.vector_registers
+    highest = registers if most_rows is None else most_rows
+    return min(
+        (
+            Tile(min(rows, height), width)
+            for width in range(1, min(_MOST_VECTORS, vectors) + 1)
+            for height in range(1, max(1, min(highest, (registers - width - 1) // width)) + 1)
+        ),
+        key=lambda tile: (_cycles_in_all(rows, vectors, tile, target, depth), -tile.rows),
+    )
+
+
+def _cycles_in_all(rows: int, vectors: int, tile: Tile, target: Target, depth: int) -> float:
+    panel = depth * tile.vectors * target.vector_bytes
+    stream = _STREAM_CYCLES if panel > target.l1_bytes else 0.0
+    result, code = 0.0, 0
+    for width, columns in pieces(vectors, tile.vectors):
+        for height, count in pieces(rows, tile.rows):
+            cycles = depth * (_step_cycles(height, width) + stream * width) + _TILE_CYCLES
+            result += columns * count * cycles
+            code += height * width
+    return result * (1 + _COST_OF_A_REGISTER * code)
+
+
+def _step_cycles(rows: int, vectors: int) -> float:
+    loads = _SCALAR_CYCLES * rows + _VECTOR_CYCLES * vectors
+    return max(rows * vectors / 2, loads, FMA_LATENCY) + _STEP_CYCLES
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How the rows of C are cut: `blocks` blocks of `tiles` tiles of `height` rows, and then one
+    of `last_tiles` tiles and `rest` rows (both 0: there is none)."""
+
+    height: int
+    tiles: int
+    blocks: int
+    last_tiles: int
+    rest: int
+
+    @property
+    def units(self) -> int:
+        """Blocks, with the last one."""
+        return self.blocks + (1 if self.last_tiles or self.rest else 0)
+
+
+def cut_rows(rows: int, height: int, most: int) -> Rows:
+    """Blocks of about `most` tiles each, of equal numbers where possible: a last one that differs
+    is code of its own."""
+    tiles, rest = divmod(rows, height)
+    if tiles <= most:
+        return Rows(height, tiles, 0, tiles, rest)
+    sizes = range((most + 1) // 2, 3 * most // 2 + 1)
+    size = min(sizes, key=lambda n: (tiles % n, abs(n - most)))
+    return Rows(height, size, tiles // size, tiles % size, rest)

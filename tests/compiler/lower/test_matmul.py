@@ -1,0 +1,227 @@
+"""Matrix products: packing, blocks of rows and of k, epilogues, pieces, on every target."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tapeless.compiler.lower import division, matmul
+from tapeless.compiler.lower.matmul import MatmulLowering
+from tapeless.compiler.lower.tiles import choose_tile, cut_rows
+from tapeless.compiler.passes.fuse import fuse_kernels
+from tapeless.compiler.pipeline import compile_graph
+from tapeless.compiler.target import Target, host_target, narrowed
+from tapeless.ir.interpreter import interpret
+from tapeless.ir.parser import parse_graph
+from tapeless.runtime.executable import Executable
+from tapeless.runtime.threads import get_threads, set_threads
+
+from ...end_to_end.native import run_guarded
+
+Array = np.ndarray[Any, Any]
+
+TARGETS = [host_target(), *(narrowed(host_target(), level) for level in ("avx2", "sse2"))]
+LAYOUTS = list(itertools.product((False, True), repeat=2))
+
+
+@dataclass(frozen=True)
+class Product:
+    """x (m, k) times y (k, n), each stored transposed or not, in a batch or not."""
+
+    m: int
+    k: int
+    n: int
+    dtype: str = "f32"
+    batch: int = 0
+
+    def text(self, left: bool, right: bool, epilogue: str = "none") -> str:
+        """The graph's text."""
+        lead = f"{self.batch}," if self.batch else ""
+        first = 1 if self.batch else 0
+        x = f"{self.dtype}[{lead}{self._shape(self.m, self.k, left)}]"
+        y = f"{self.dtype}[{lead}{self._shape(self.k, self.n, right)}]"
+        z = f"{self.dtype}[{lead}{self.m},{self.n}]"
+        batch = "((0,),(0,))" if self.batch else "((),())"
+        contract = f"(({first + (not left)},),({first + right},))"
+        bias = f"broadcast[shape=({lead}{self.m},{self.n}), axes=({first + 1},)] b"
+        lines = {
+            "none": [],
+            "update": [f"  u: {z} = sub w p"],
+            "bias": [f"  bb: {z} = {bias}", f"  u: {z} = add p bb"],
+            "long": [f"  bb: {z} = {bias}", f"  s: {z} = add p bb", f"  u: {z} = tanh s"],
+        }[epilogue]
+        result = "p, u" if epilogue == "long" else "u" if lines else "p"
+        return "\n".join(
+            [
+                f"graph product(x: {x}, y: {y}, w: {z}, b: {self.dtype}[{self.n}]) {{",
+                f"  p: {z} = dot[batch={batch}, contract={contract}] x y",
+                *lines,
+                f"  return {result}",
+                "}",
+            ]
+        )
+
+    @staticmethod
+    def _shape(rows: int, columns: int, transposed: bool) -> str:
+        return f"{columns},{rows}" if transposed else f"{rows},{columns}"
+
+
+def small_caches(target: Target, l2_bytes: int, l3_bytes: int) -> Target:
+    """The same machine with caches so small that small products run in blocks."""
+    return replace(target, l1_bytes=256, l2_bytes=l2_bytes, l3_bytes=l3_bytes)
+
+
+def lowering(text: str, target: Target) -> MatmulLowering:
+    (node,) = fuse_kernels(parse_graph(text)).nodes
+    result = MatmulLowering(node.attrs["graph"], target)
+    result.lower()
+    return result
+
+
+def arguments(text: str) -> list[Array]:
+    """Small integers, whose products and sums have no rounding errors."""
+    rng = np.random.default_rng(0)
+    values = parse_graph(text).inputs
+    return [rng.integers(-4, 5, v.type.shape).astype(v.type.dtype) for v in values]
+
+
+@pytest.fixture
+def eager_packing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products are packed and cut into blocks that would not be worth it."""
+    monkeypatch.setattr(matmul, "_FAR_APART", 0)
+    monkeypatch.setattr(matmul, "_DEEP", 1)
+    monkeypatch.setattr(matmul, "_READ_OFTEN", 1)
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(division, "WORTH_NS", 0)
+    monkeypatch.setattr(division, "PIECE_NS", 1)
+    before = get_threads()
+    yield
+    set_threads(before)
+
+
+def check(text: str, target: Target) -> None:
+    graph, arrays = parse_graph(text), arguments(text)
+    executable = Executable(compile_graph(graph, target=target, check=True).program)
+    for got, expected in zip(
+        run_guarded(executable, arrays), interpret(graph, arrays), strict=True
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.level)
+@pytest.mark.parametrize("epilogue", ["none", "update", "bias", "long"])
+@pytest.mark.parametrize(("left", "right"), LAYOUTS)
+@pytest.mark.usefixtures("eager_packing")
+def test_packed_panels_give_the_product(
+    target: Target, epilogue: str, left: bool, right: bool
+) -> None:
+    text = Product(33, 19, 41).text(left, right, epilogue)
+    assert lowering(text, target).right.is_packed
+    check(text, target)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.level)
+@pytest.mark.parametrize("epilogue", ["none", "update", "long"])
+@pytest.mark.parametrize(("left", "right"), LAYOUTS)
+@pytest.mark.usefixtures("eager_packing")
+def test_blocks_of_k_add_up_and_are_followed_by_the_epilogue_once(
+    target: Target, epilogue: str, left: bool, right: bool
+) -> None:
+    machine = small_caches(target, 16 << 10, 1 << 20)
+    text = Product(37, 203, 45).text(left, right, epilogue)
+    assert lowering(text, machine).splits
+    check(text, machine)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.level)
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize(("left", "right"), LAYOUTS)
+@pytest.mark.usefixtures("eager_packing")
+def test_blocks_of_rows_give_the_product(
+    target: Target, split: bool, left: bool, right: bool
+) -> None:
+    machine = small_caches(target, (4 if split else 1024) << 10, 8 << 10)
+    text = Product(131, 90, 39).text(left, right, "update")
+    plan = lowering(text, machine)
+    assert plan.rows.blocks > 1
+    assert plan.splits or not split
+    check(text, machine)
+
+
+@pytest.mark.parametrize("dtype", ["f64", "i32", "u8"])
+@pytest.mark.parametrize(("left", "right"), LAYOUTS)
+@pytest.mark.usefixtures("eager_packing")
+def test_other_types_and_batches_run_in_blocks(dtype: str, left: bool, right: bool) -> None:
+    machine = small_caches(host_target(), 16 << 10, 8 << 10)
+    text = Product(50, 300, 21, dtype, batch=3).text(left, right, "update")
+    assert lowering(text, machine).rows.blocks
+    check(text, machine)
+
+
+@pytest.mark.parametrize("depth", [*range(1, 20), 31, 32, 33, 64, 65, 127, 128, 129, 145])
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.usefixtures("eager_packing")
+def test_any_depth_can_be_cut_into_blocks(depth: int, right: bool) -> None:
+    machine = small_caches(host_target(), 12 << 10, 1 << 20)
+    check(Product(9, depth, 20).text(False, right, "update"), machine)
+
+
+@pytest.mark.parametrize("epilogue", ["update", "long"])
+@pytest.mark.parametrize(("left", "right"), LAYOUTS)
+@pytest.mark.parametrize("caches", [(16 << 10, 8 << 10), (16 << 10, 1 << 20), (1 << 20, 8 << 10)])
+@pytest.mark.usefixtures("eager_packing", "small_pieces")
+def test_blocks_have_the_same_bits_for_any_number_of_threads(
+    caches: tuple[int, int], left: bool, right: bool, epilogue: str
+) -> None:
+    machine = small_caches(host_target(), *caches)
+    text = Product(131, 270, 75).text(left, right, epilogue)
+    graph = parse_graph(text)
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(v.type.shape).astype(v.type.dtype) for v in graph.inputs]
+    program = compile_graph(graph, target=machine, check=True).program
+    assert program.is_parallel
+    executable = Executable(program)
+    results = set()
+    for threads in (1, 2, 3, 8):
+        set_threads(threads)
+        results.add(b"".join(array.tobytes() for array in run_guarded(executable, arrays)))
+    assert len(results) == 1
+
+
+@pytest.mark.usefixtures("eager_packing")
+def test_blocks_of_k_do_not_change_bits() -> None:
+    text = Product(40, 333, 50).text(False, False)
+    graph = parse_graph(text)
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(v.type.shape).astype(v.type.dtype) for v in graph.inputs]
+    whole, split = host_target(), small_caches(host_target(), 16 << 10, 1 << 20)
+    assert lowering(text, split).splits
+    assert not lowering(text, whole).splits
+    (one,), (other,) = (
+        Executable(compile_graph(graph, target=target).program)(arrays) for target in (whole, split)
+    )
+    assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("rows", [1, 7, 64, 100, 1000])
+@pytest.mark.parametrize("height", [1, 6, 14])
+@pytest.mark.parametrize("most", [1, 4, 9])
+def test_blocks_of_rows_cover_all_rows(rows: int, height: int, most: int) -> None:
+    cut = cut_rows(rows, height, most)
+    last = cut.last_tiles * height + cut.rest
+    assert cut.blocks * cut.tiles * height + last == rows
+    assert cut.units == cut.blocks + (last > 0)
+    assert cut.tiles <= max(most, 3 * most // 2)
+    assert cut.rest < height
+
+
+def test_rows_that_share_a_set_of_the_cache_are_few() -> None:
+    assert choose_tile(512, 32, host_target(), 1024, most_rows=8).rows <= 8
