@@ -48,17 +48,20 @@ class GraphSignature:
         """How the graph is run."""
         return f"{self.graph}({', '.join(f'{name}=…' for name in self.trees)})"
 
-    def check_names(self, inputs: Mapping[str, Any], fixed: Collection[str] = ()) -> None:
-        """Raise `ArgumentError` unless there is one input of each name, besides the `fixed`."""
+    def in_order(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs as the graph lists them; `ArgumentError` unless there is one of each name."""
+        if inputs.keys() != self.trees.keys():
+            raise self._misnamed(inputs)
+        return {name: inputs[name] for name in self.trees}
+
+    def _misnamed(self, inputs: Mapping[str, Any]) -> ArgumentError:
         missing = [name for name in self.trees if name not in inputs]
-        unknown = [name for name in inputs if name not in self.trees and name not in fixed]
-        if not missing and not unknown:
-            return
+        unknown = [name for name in inputs if name not in self.trees]
         requirement = f"graph {self.graph} takes {', '.join(self.trees) or 'no inputs'}"
         if missing:
             requirement = f"graph {self.graph} needs {_listed(map(self._described, missing))}"
-        given = ", ".join(name for name in inputs if name not in fixed) or "nothing"
-        raise ArgumentError(requirement, given=given, hint=self._name_hint(missing, unknown))
+        given = ", ".join(inputs) or "nothing"
+        return ArgumentError(requirement, given=given, hint=self._name_hint(missing, unknown))
 
     def _name_hint(self, missing: list[str], unknown: list[str]) -> str:
         for name in unknown:

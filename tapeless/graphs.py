@@ -95,9 +95,7 @@ class StaticGraph:
 
         Raises `ArgumentError` for inputs that are missing, unknown, or of another type.
         """
-        if self._fixed or not inputs:  # the function would not tell these from what it is given
-            self._signature.check_names(inputs)
-        return self._function(**inputs, **self._fixed)
+        return self._function(**self._signature.in_order(inputs), **self._fixed)
 
     @property
     def cost(self) -> Cost:
@@ -120,18 +118,9 @@ class StaticGraph:
 
 
 class _BuiltFunction(CompiledFunction):
-    """A compiled function that, once its graph is built, takes calls of one signature only.
-
-    It checks on the Python path, where calls come that native entries do not recognize.
-    """
+    """A compiled function that, once its graph is built, takes calls of one signature only."""
 
     signature: GraphSignature | None = None
-
-    def _arranged(self, args: Any, kwargs: Mapping[str, Any]) -> Any:
-        """Comes here for every call by name that is not native."""
-        if self.signature is not None:
-            self.signature.check_names(kwargs, self.signature.fixed)
-        return super()._arranged(args, kwargs)
 
     def _specialize(self, call: Any, groups: Any) -> Specialization:
         """Comes here for what is not known: another layout, aliases, or inputs that do not fit."""

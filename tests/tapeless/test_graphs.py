@@ -151,6 +151,44 @@ def test_static_arguments_and_defaults_are_part_of_the_graph() -> None:
         graph(x=np.arange(3.0), power=2)
 
 
+def test_inputs_may_come_in_any_order() -> None:
+    graph = tl.build_graph(lambda x, **rest: rest["a"] * x + rest["b"], 1.0, a=2.0, b=np.ones(2))
+    for _ in range(3):
+        np.testing.assert_array_equal(graph(b=np.ones(2), x=3.0, a=2.0), [7.0, 7.0])
+        np.testing.assert_array_equal(graph(a=2.0, b=np.ones(2), x=3.0), [7.0, 7.0])
+
+
+class Layer:
+    """An object whose arrays are captured."""
+
+    def __init__(self) -> None:
+        self.w = np.ones(2)
+
+    @tl.compile
+    def grown(self, x: Any) -> Any:
+        self.w += x
+        return self.w * 2
+
+
+def test_methods_are_graphs_with_the_arrays_of_their_object_captured() -> None:
+    layer = Layer()
+    graph = tl.build_graph(layer.grown, np.ones(2))
+    for times in (1, 2, 3):
+        np.testing.assert_array_equal(graph(x=np.ones(2)), 2.0 * (1 + times))
+    np.testing.assert_array_equal(layer.w, 4.0)
+    assert graph.updated == tuple(graph.captured) == ("self.w",)
+
+
+def test_transformed_functions_are_graphs_too() -> None:
+    graph = tl.build_graph(tl.value_and_grad(loss), make_params(), *batch(0))
+    assert list(graph.outputs) == ["result[0]", "result[1]['w']", "result[1]['b'][0]"]
+    x, y = batch(1)
+    value, grads = graph(params=make_params(), x=x, y=y)
+    want, wanted = tl.value_and_grad(loss)(make_params(), x, y)
+    assert value == want
+    np.testing.assert_array_equal(grads["w"], wanted["w"])
+
+
 def test_a_graph_runs_inside_a_compiled_function() -> None:
     graph = tl.build_graph(lambda x: np.sin(x) * x, np.zeros(3))
     outer = tl.compile(lambda x: np.sum(graph(x=x)))
