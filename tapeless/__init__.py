@@ -11,8 +11,8 @@
 
 `compile` turns a plain NumPy function into native code; the transformations (`grad`, `vmap`, …) are
 functions of functions and work inside and outside of it. `nn` has layers and losses, `optim`
-optimizers, `plot` plots, `errors` what is raised. `build_graph` makes a graph that is run by name.
-`set_threads` bounds the threads that programs run on.
+optimizers, `plot` plots, `errors` what is raised. `build_graph` makes a graph that is run by name,
+`draw` pictures. `set_threads` bounds the threads that programs run on.
 """
 
 from . import errors, nn, optim, plot
@@ -20,6 +20,8 @@ from .batching import vmap
 from .checks import check_grads
 from .compiled import CompiledFunction, compile
 from .custom import custom_vjp, stop_gradient
+from .drawing import Drawing
+from .drawing.functions import draw
 from .graphs import StaticGraph, build_graph, run_graph
 from .jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from .lowered import Cost, Lowered
@@ -33,6 +35,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CompiledFunction",
     "Cost",
+    "Drawing",
     "Function",
     "Lowered",
     "StaticGraph",
@@ -42,6 +45,7 @@ __all__ = [
     "check_grads",
     "compile",
     "custom_vjp",
+    "draw",
     "errors",
     "get_threads",
     "grad",

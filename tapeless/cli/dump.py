@@ -9,7 +9,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 
 from ..compiled import Lowered
-from ..drawing import dot_text, svg_text
+from ..drawing import Drawing, graph_scene
 from ..ir.graph import Graph, Value
 from ..ir.ops import Family
 from .failure import CommandError
@@ -43,8 +43,8 @@ def run_dump(options: Namespace) -> int:
         text = _difference(lowered, options.stage)
         text = paint_difference(text) if colour else text
     elif form in ("dot", "svg"):
-        draw = svg_text if form == "svg" else dot_text
-        text = draw(_panels(lowered, _stages(lowered, options.stage)))
+        drawing = _drawing(lowered, _stages(lowered, options.stage))
+        text = drawing.svg if form == "svg" else drawing.dot
     else:
         text = _programs(lowered, _text_stages(lowered, options, form), colour)
     write_result(text, options.output)
@@ -146,8 +146,8 @@ def _programs(lowered: Lowered, stages: Sequence[str], colour: bool) -> str:
     return "\n".join(parts)
 
 
-def _panels(lowered: Lowered, stages: Sequence[str]) -> list[tuple[str, Graph]]:
-    panels: list[tuple[str, Graph]] = []
+def _drawing(lowered: Lowered, stages: Sequence[str]) -> Drawing:
+    panels = []
     for stage in stages:
         graph = graph_of(lowered, stage)
         if graph is None:
@@ -155,8 +155,8 @@ def _panels(lowered: Lowered, stages: Sequence[str]) -> list[tuple[str, Graph]]:
                 f"stage {stage} is text, not a graph; pictures exist of: "
                 f"{', '.join(lowered.graph_stages)}"
             )
-        panels.append((_heading(lowered, stage), graph))
-    return panels
+        panels.append((_heading(lowered, stage), graph_scene(graph)))
+    return Drawing(tuple(panels))
 
 
 def _difference(lowered: Lowered, stage: str | None) -> str:

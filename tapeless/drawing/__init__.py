@@ -1,10 +1,12 @@
-"""Pictures of graphs, drawn without any other program: the scene, its layout, SVG and DOT text.
+"""Pictures of graphs, drawn without any other program.
 
-`scene.py` turns a graph into boxes and wires, `layers.py` and `placement.py` give each box a place,
-`svg.py` and `dot.py` write the text. Reads `ir` only; used by `tapeless dump`.
+`graph_scene.py` (with `operations.py`) turns a graph into a *scene* of boxes and nets (`scene.py`).
+`measure.py` gives every box a size, `layers.py` a layer, `crossings.py` an order in it,
+`coordinates.py` and `placement.py` a place; `svg.py` (colours: `palette.py`) and `dot.py` write the
+text. `drawing.py` has what a user gets, `Drawing`.
 """
 
-from .dot import dot_text
-from .svg import svg_text
+from .drawing import Drawing
+from .graph_scene import Labels, graph_scene
 
-__all__ = ["dot_text", "svg_text"]
+__all__ = ["Drawing", "Labels", "graph_scene"]

@@ -1,148 +1,112 @@
-"""Which row every box stands in, and in which order along the row.
+"""Which layer every box is in, and the cells that wires run through on their way.
 
 After Sugiyama, Tagawa & Toda, "Methods for visual understanding of hierarchical system
-structures" (1981): layers by longest path, a bend wherever a wire crosses a layer, orders by
-barycentres swept down and up. Wires that would cross many layers are cut instead, and end in a
-small tag with the value's name (`Cell.tag`): a long wire cannot be followed by eye.
+structures" (1981): layers by longest path, and a bend wherever a wire crosses a layer. A value with
+several readers is one tree of bends, not one wire for each.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
-from .scene import Scene, Wire
+from .measure import Size
+from .scene import PORT, Net, Reader, Scene
 
-MAX_SPAN = 3
-"""A wire over more layers than this is cut and tagged."""
-
-SWEEPS = 12
-"""Passes over all layers, alternately down and up; the best order met is kept."""
+BEND = Size(2.0, 0.0, 2.0, 2.0, 0.0, (0.0,), (0.0,))
+"""The room of a wire that passes through a row."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Link:
-    """A wire seen from one of its ends: the cell at the other end, and where it meets the two.
+    """A piece of a net between cells of adjacent layers; `leaves` and `enters` are across."""
 
-    Shifts are fractions of a cell's width, from -1/2 at its left edge to 1/2 at its right.
-    """
-
-    cell: Cell
-    own_shift: float
-    other_shift: float
+    upper: Cell
+    lower: Cell
+    leaves: float
+    enters: float
+    net: Net
 
 
 @dataclass(eq=False)
 class Cell:
-    """What occupies a place in a layer: a box, a bend of a wire, or the tag of a cut wire."""
+    """What occupies a place in a layer: a box, or a bend of a wire (`box` is None)."""
 
     layer: int
+    size: Size
     box: int | None = None
-    tag: str = ""
     above: list[Link] = field(default_factory=list, repr=False)
     below: list[Link] = field(default_factory=list, repr=False)
+    position: int = 0
     centre: float = 0.0
 
     @property
     def is_bend(self) -> bool:
         """True for a place that a wire only passes through."""
-        return self.box is None and not self.tag
+        return self.box is None
 
 
 @dataclass
 class Layers:
-    """Rows of cells from top to bottom, and the cells that each wire runs through, ends included.
-
-    A cut wire starts at its tag.
-    """
+    """The rows of cells, and all links between them."""
 
     rows: list[list[Cell]]
-    routes: dict[Wire, list[Cell]]
+    links: list[Link]
 
 
-def arrange(scene: Scene) -> Layers:
-    """Rows and orders for all boxes of a scene."""
-    levels = _levels(scene)
-    cells = [Cell(level, box=i) for i, level in enumerate(levels)]
-    every = list(cells)
-    routes = {wire: _route(wire, scene, cells, every) for wire in scene.wires}
+def arrange(scene: Scene, sizes: Sequence[Size]) -> Layers:
+    """Rows and links for a scene; the order within rows is that of the boxes."""
+    levels = levels_of(scene)
+    boxes = [Cell(levels[i], size, box=i) for i, size in enumerate(sizes)]
+    cells = list(boxes)
+    links: list[Link] = []
+    for net in scene.nets:
+        bends: dict[int, Cell] = {levels[net.source]: boxes[net.source]}
+        for reader in sorted(net.readers, key=lambda reader: levels[reader.box]):
+            end = boxes[reader.box]
+            for layer in range(max(bends) + 1, end.layer):
+                bends[layer] = Cell(layer, BEND)
+                cells.append(bends[layer])
+                links.append(_link(net, bends[layer - 1], bends[layer], None))
+            links.append(_link(net, bends[end.layer - 1], end, reader))
     rows: list[list[Cell]] = [[] for _ in range(max(levels, default=-1) + 1)]
-    for cell in every:
+    for cell in cells:
         rows[cell.layer].append(cell)
-    return Layers(_ordered(rows), routes)
+    return Layers(rows, links)
 
 
-def _levels(scene: Scene) -> list[int]:
-    """Longest path from the top; then boxes sink towards their readers where that saves wire."""
+def _link(net: Net, upper: Cell, lower: Cell, reader: Reader | None) -> Link:
+    leaves = 0.0 if upper.is_bend else upper.size.exits[net.exit]
+    enters = 0.0 if reader is None else lower.size.entries[reader.entry]
+    link = Link(upper, lower, leaves, enters, net)
+    upper.below.append(link)
+    lower.above.append(link)
+    return link
+
+
+def levels_of(scene: Scene) -> list[int]:
+    """Longest path from the top; then boxes sink towards their readers where that saves wire.
+
+    Ports of a group lie in its first and last layer, where nothing else is; they pull nothing down.
+    """
     above: list[list[int]] = [[] for _ in scene.boxes]
     below: list[list[int]] = [[] for _ in scene.boxes]
-    for wire in scene.wires:
-        above[wire.target].append(wire.source)
-        below[wire.source].append(wire.target)
-    levels = [0] * len(scene.boxes)
-    for i in range(len(scene.boxes)):
-        levels[i] = 1 + max((levels[j] for j in above[i]), default=-1)
-    for i in reversed(range(len(scene.boxes))):
-        if below[i] and len(above[i]) <= len(below[i]):
+    for net in scene.nets:
+        for reader in net.readers:
+            above[reader.box].append(net.source)
+            if scene.boxes[reader.box].kind != PORT:
+                below[net.source].append(reader.box)
+    inside = any(box.kind == PORT for box in scene.boxes)
+    levels: list[int] = []
+    for box, sources in zip(scene.boxes, above, strict=True):
+        top = 1 if inside and box.kind != PORT else 0
+        levels.append(max((levels[j] + 1 for j in sources), default=top))
+    others = (level for level, box in zip(levels, scene.boxes, strict=True) if box.kind != PORT)
+    bottom = 1 + max(others, default=0)
+    for i in reversed(range(len(levels))):
+        box = scene.boxes[i]
+        if box.kind == PORT:
+            levels[i] = bottom if box.entries else 0
+        elif below[i] and len(set(above[i])) <= len(set(below[i])):
             levels[i] = min(levels[j] for j in below[i]) - 1
     return levels
-
-
-def _route(wire: Wire, scene: Scene, cells: Sequence[Cell], every: list[Cell]) -> list[Cell]:
-    start, end = cells[wire.source], cells[wire.target]
-    route = [start]
-    if end.layer - start.layer > MAX_SPAN:
-        tag = Cell(end.layer - 1, tag=wire.name)
-        every.append(tag)
-        route = [tag]
-    for layer in range(route[0].layer + 1, end.layer):
-        bend = Cell(layer)
-        every.append(bend)
-        route.append(bend)
-    route.append(end)
-    starts, ends = [0.0] * (len(route) - 1), [0.0] * (len(route) - 1)
-    if route[0] is start:
-        starts[0] = scene.boxes[wire.source].result_shift(wire.result)
-    ends[-1] = scene.boxes[wire.target].port_shift(wire.port)
-    for (upper, lower), leaves, enters in zip(pairwise(route), starts, ends, strict=True):
-        upper.below.append(Link(lower, leaves, enters))
-        lower.above.append(Link(upper, enters, leaves))
-    return route
-
-
-def _ordered(rows: list[list[Cell]]) -> list[list[Cell]]:
-    best, fewest = [list(row) for row in rows], _crossings(rows)
-    for sweep in range(SWEEPS):
-        down = sweep % 2 == 0
-        position = {cell: i for row in rows for i, cell in enumerate(row)}
-        for row in rows if down else reversed(rows):
-            weights = {cell: _barycentre(cell, position, down) for cell in row}
-            row.sort(key=weights.__getitem__)
-            position.update((cell, i) for i, cell in enumerate(row))
-        crossings = _crossings(rows)
-        if crossings < fewest:
-            best, fewest = [list(row) for row in rows], crossings
-    return best
-
-
-def _barycentre(cell: Cell, position: dict[Cell, int], down: bool) -> float:
-    links = cell.above if down else cell.below
-    if not links:
-        return float(position[cell])
-    return sum(position[link.cell] + link.other_shift for link in links) / len(links)
-
-
-def _crossings(rows: Sequence[Sequence[Cell]]) -> int:
-    """How many pairs of wires cross: inversions between the ends of the wires of each gap."""
-    total = 0
-    for upper, lower in pairwise(rows):
-        position = {cell: i for i, cell in enumerate(lower)}
-        seen: list[float] = []
-        for cell in upper:
-            ends = sorted(position[link.cell] + link.other_shift for link in cell.below)
-            total += sum(len(seen) - bisect_right(seen, end) for end in ends)
-            for end in ends:
-                insort(seen, end)
-    return total

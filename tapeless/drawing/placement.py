@@ -1,137 +1,147 @@
-"""Coordinates: the size of each box, and a place for it that keeps wires short and straight."""
+"""A picture: a place for every cell, and the curves of the wires.
+
+A row occupies a *band* of its own along the flow. Inside a band wires run straight along the flow,
+each in the column of its own cell; they bend only between bands, where nothing else is. So no wire
+passes through a box or through the text beside another wire, whatever the graph.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .layers import Cell, Layers, arrange
-from .scene import INPUT, Box, Scene
+from .coordinates import relax
+from .crossings import order
+from .layers import Cell, Layers, Link, arrange
+from .measure import DOWN, FRAME, SPINE, Size, box_size, group_title_length, labelled
+from .scene import PORT, Net, Scene
+from .tags import tag_long_wires
 
-CHARACTER, LINE = 7.25, 16.0
-"""Width and height of a character of the picture's 12-pixel monospaced font."""
+LAYER_GAP, STEEPNESS, MAX_LAYER_GAP = 24.0, 0.11, 80.0
+"""Room between bands: at least; more per pixel that a wire moves across there; at most."""
 
-PADDING, GAP, LAYER_GAP = 10.0, 22.0, 44.0
-"""Inside a box; between neighbours in a row; between rows (room for the types on the wires)."""
-
-ROUNDS = 24
-"""Relaxation passes over the rows, alternately down and up."""
+Point = tuple[float, float]
+"""(along, across)."""
 
 
 @dataclass(frozen=True)
-class Rectangle:
-    """A placed box, in pixels from the top left."""
+class Place:
+    """Where a cell lies: the extent of its own box along, its centre across, and its band."""
 
-    left: float
-    top: float
-    width: float
-    height: float
-
-    @property
-    def centre(self) -> float:
-        """Horizontal middle."""
-        return self.left + self.width / 2
-
-    @property
-    def bottom(self) -> float:
-        """Lower edge."""
-        return self.top + self.height
+    start: float
+    end: float
+    centre: float
+    band_start: float
+    band_end: float
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A scene with all places decided: `place` of each cell, size of the whole."""
+    """A scene with all places decided.
+
+    `length` and `breadth` are its extents along and across; `inner` are the pictures inside of
+    groups, by box.
+    """
 
     scene: Scene
+    direction: str
     layers: Layers
-    place: dict[Cell, Rectangle]
-    width: float
-    height: float
+    places: Mapping[Cell, Place]
+    inner: Mapping[int, Picture]
+    length: float
+    breadth: float
+
+    def curve(self, link: Link) -> tuple[Point, Point, Point, Point]:
+        """A link's start, end of the upper band, start of the lower band, and end.
+
+        Between the middle two it is a cubic with tangents along the flow, else it is straight.
+        """
+        upper, lower = self.places[link.upper], self.places[link.lower]
+        leaves, enters = upper.centre + link.leaves, lower.centre + link.enters
+        start = upper.band_start if link.upper.is_bend else upper.end
+        return (
+            (start, leaves),
+            (upper.band_end, leaves),
+            (lower.band_start, enters),
+            (lower.start, enters),
+        )
 
 
-def box_size(box: Box) -> tuple[float, float]:
-    """Width and height that hold a box's text, with room below it for its results' types."""
-    heading = len(box.title) + (len(box.detail) + 2 if box.detail else 0)
-    longest = max([heading, *(len(row.text) + 2 for row in box.rows)])
-    ports = sum(len(port) + 2 for port in box.ports)
-    results = sum(len(result) + 3 for result in box.results) if box.kind != INPUT else 0
-    width = max(longest, ports, results, 4) * CHARACTER + 2 * PADDING
-    port_line = LINE - 2 if any(box.ports) else 0.0
-    return width, LINE * (1 + len(box.rows)) + PADDING + port_line
+def place_scene(scene: Scene, direction: str = DOWN, least: float = 0.0) -> Picture:
+    """Decide every coordinate of a scene; it will be at least `least` long."""
+    scene = tag_long_wires(scene)
+    inner = {
+        i: place_scene(box.inner, direction, group_title_length(box))
+        for i, box in enumerate(scene.boxes)
+        if box.inner is not None
+    }
+    layers = arrange(scene, _sizes(scene, inner, direction))
+    layers.rows = order(layers.rows)
+    breadth = relax(layers.rows)
+    places, length = _bands(scene, layers.rows, least)
+    return Picture(scene, direction, layers, places, inner, length, breadth)
 
 
-def place_scene(scene: Scene) -> Picture:
-    """Decide every coordinate of a scene."""
-    layers = arrange(scene)
-    sizes = {cell: _size(cell, scene) for row in layers.rows for cell in row}
-    _relax(layers.rows, lambda cell: sizes[cell][0])
-    left = min((c.centre - sizes[c][0] / 2 for row in layers.rows for c in row), default=0.0)
-    place: dict[Cell, Rectangle] = {}
-    top = 0.0
-    for row in layers.rows:
-        height = max(sizes[cell][1] for cell in row)
+def _sizes(scene: Scene, inner: Mapping[int, Picture], direction: str) -> list[Size]:
+    leaving: list[dict[int, Net]] = [{} for _ in scene.boxes]
+    for net in scene.nets:
+        leaving[net.source][net.exit] = net
+    return [
+        labelled(_group_size(inner[i]), leaving[i], direction)
+        if i in inner
+        else box_size(box, leaving[i], direction)
+        for i, box in enumerate(scene.boxes)
+    ]
+
+
+def inner_offset(picture: Picture) -> float:
+    """Where, relative to the centre of its group, a picture starts across the flow."""
+    return SPINE / 2 - picture.breadth / 2
+
+
+def _group_size(picture: Picture) -> Size:
+    half = (picture.breadth + SPINE) / 2 + FRAME
+    offset = inner_offset(picture)
+    centres = {cell.box: cell.centre for cell in picture.places}
+    ports = [(i, box) for i, box in enumerate(picture.scene.boxes) if box.kind == PORT]
+    entries = tuple(offset + centres[i] for i, box in ports if box.exits)
+    exits = tuple(offset + centres[i] for i, box in ports if box.entries)
+    return Size(half, picture.length, half, half, 0.0, entries, exits)
+
+
+def _bands(
+    scene: Scene, rows: Sequence[Sequence[Cell]], least: float
+) -> tuple[dict[Cell, Place], float]:
+    """The places of all cells, and the length of the whole."""
+    depths = [max(cell.size.depth + cell.size.strip for cell in row) for row in rows]
+    gaps = [_layer_gap(upper) for upper, _ in pairwise(rows)]
+    missing = least - sum(depths) - sum(gaps)
+    if missing > 0 and gaps:
+        gaps = [gap + missing / len(gaps) for gap in gaps]
+    places: dict[Cell, Place] = {}
+    along = 0.0
+    for row, depth, gap in zip(rows, depths, [*gaps, 0.0][: len(rows)], strict=True):
         for cell in row:
-            width, own = sizes[cell]
-            own = height if cell.is_bend else own
-            start = cell.centre - width / 2 - left
-            place[cell] = Rectangle(start, top + (height - own) / 2, width, own)
-        top += height + LAYER_GAP
-    right = max((r.left + r.width for r in place.values()), default=0.0)
-    return Picture(scene, layers, place, right, max(0.0, top - LAYER_GAP))
+            start = along + _lead(scene, cell, depth)
+            end = along + depth if cell.is_bend else start + cell.size.depth
+            places[cell] = Place(start, end, cell.centre, along, along + depth)
+        along += depth + gap
+    return places, along
 
 
-def _size(cell: Cell, scene: Scene) -> tuple[float, float]:
-    if cell.box is not None:
-        return box_size(scene.boxes[cell.box])
-    if cell.tag:
-        return len(cell.tag) * CHARACTER + PADDING, LINE + 2
-    return 2.0, 0.0
+def _layer_gap(upper: Sequence[Cell]) -> float:
+    links = (link for cell in upper for link in cell.below)
+    moves = [
+        abs(link.upper.centre + link.leaves - link.lower.centre - link.enters) for link in links
+    ]
+    return min(MAX_LAYER_GAP, LAYER_GAP + STEEPNESS * max(moves, default=0.0))
 
 
-def _relax(rows: Sequence[Sequence[Cell]], width: Callable[[Cell], float]) -> None:
-    """Pull every cell towards the mean of its neighbours, keeping the order and the gaps."""
-    for row in rows:
-        edge = 0.0
-        for cell in row:
-            cell.centre = edge + width(cell) / 2
-            edge += width(cell) + GAP
-    for sweep in range(ROUNDS):
-        for row in rows if sweep % 2 == 0 else reversed(rows):
-            wanted = [_pull(cell, sweep, width) for cell in row]
-            weights = [8.0 if cell.is_bend else 1.0 + len(cell.above + cell.below) for cell in row]
-            gaps = [(width(a) + width(b)) / 2 + GAP for a, b in pairwise(row)]
-            for cell, centre in zip(row, spread(wanted, weights, gaps), strict=True):
-                cell.centre = centre
-
-
-def _pull(cell: Cell, sweep: int, width: Callable[[Cell], float]) -> float:
-    """Where a cell would have its wires vertical: on average over the side swept from."""
-    sides = (cell.above, cell.below) if sweep % 2 == 0 else (cell.below, cell.above)
-    links = sides[0] if sweep < ROUNDS - 4 and sides[0] else cell.above + cell.below
-    if not links:
-        return cell.centre
-    ends = (link.cell.centre + link.other_shift * width(link.cell) for link in links)
-    starts = (link.own_shift * width(cell) for link in links)
-    return (sum(ends) - sum(starts)) / len(links)
-
-
-def spread(wanted: Sequence[float], weights: Sequence[float], gaps: Sequence[float]) -> list[float]:
-    """The positions nearest to `wanted` (weighted least squares) that keep `gaps` between them.
-
-    With the gaps subtracted this is isotonic regression, solved by pooling adjacent violators
-    (Barlow et al. 1972).
-    """
-    offsets = [0.0]
-    for gap in gaps:
-        offsets.append(offsets[-1] + gap)
-    blocks: list[tuple[float, float, int]] = []  # mean, weight, members
-    for x, weight, offset in zip(wanted, weights, offsets[: len(wanted)], strict=True):
-        mean, members = x - offset, 1
-        while blocks and blocks[-1][0] > mean:
-            before, heavy, count = blocks.pop()
-            mean = (before * heavy + mean * weight) / (heavy + weight)
-            weight, members = weight + heavy, members + count
-        blocks.append((mean, weight, members))
-    flat = [mean for mean, _, members in blocks for _ in range(members)]
-    return [x + offset for x, offset in zip(flat, offsets, strict=False)]
+def _lead(scene: Scene, cell: Cell, band: float) -> float:
+    """Free room in its band before a cell: sources lie near their readers, results near theirs."""
+    if cell.box is None:
+        return 0.0
+    room = band - cell.size.depth - cell.size.strip
+    box = scene.boxes[cell.box]
+    return room * (0.0 if not box.exits else 1.0 if not box.entries else 0.5)
