@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from keyword import iskeyword
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -74,6 +75,7 @@ class _Writer:
 
     def bind(self, stem: str, thing: Any) -> str:
         """A name for an object in the function's namespace."""
+        stem += "_" * iskeyword(stem)  # ops such as `and` and `not`
         known = self.namespace.setdefault(stem, thing)
         if known is thing:
             return stem
