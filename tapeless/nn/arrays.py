@@ -31,6 +31,11 @@ def as_array(x: Any) -> Array:
     return x if _answers(x) else np.asarray(x)
 
 
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of an array, or of what NumPy makes one of."""
+    return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+
+
 def floating(x: Any) -> Array:
     """`x` as an array of floats: integers and booleans become float64."""
     x = as_array(x)

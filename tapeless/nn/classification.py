@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ir.errors import ArgumentError, DTypeError, ShapeError
 from .activations import log_sigmoid
-from .arrays import Array, as_array, floating
+from .arrays import Array, as_array, floating, shape_of
 from .linear import check_integers
 from .losses import reduced
 from .softmax import log_softmax
@@ -167,9 +167,9 @@ def _check_probabilities(scores: Array, target: Array, smoothing: float) -> None
 
 
 def _check_equal(name: str, prediction: Array, target: Array) -> None:
-    if np.shape(prediction) != np.shape(target):
+    if shape_of(prediction) != shape_of(target):
         raise ShapeError(
             f"{name}: targets have the shape of the predictions",
-            given=f"shapes {np.shape(target)} and {np.shape(prediction)}",
+            given=f"shapes {shape_of(target)} and {shape_of(prediction)}",
             hint="target.reshape(prediction.shape)",
         )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.errors import ArgumentError, DTypeError, ShapeError
-from .arrays import Array, as_array
+from .arrays import Array, as_array, shape_of
 
 __all__ = ["embedding", "linear", "one_hot"]
 
@@ -20,8 +20,8 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     if not fits(x, weight, bias):
         raise ShapeError(
             "linear takes x (…, n), a weight (n, m) and a bias (m,)",
-            given=f"x {np.shape(x)}, weight {np.shape(weight)}"
-            + ("" if bias is None else f", bias {np.shape(bias)}"),
+            given=f"x {shape_of(x)}, weight {shape_of(weight)}"
+            + ("" if bias is None else f", bias {shape_of(bias)}"),
         )
     product = x @ weight
     return product if bias is None else product + bias
@@ -29,10 +29,10 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
 
 def fits(x: Array, weight: Array, bias: Array | None) -> bool:
     """Whether `linear` takes arrays of these shapes."""
-    matrix = np.shape(weight)
-    rows = np.shape(x)[-1:]
+    matrix = shape_of(weight)
+    rows = shape_of(x)[-1:]
     return (
-        len(matrix) == 2 and rows == matrix[:1] and (bias is None or np.shape(bias) == matrix[1:])
+        len(matrix) == 2 and rows == matrix[:1] and (bias is None or shape_of(bias) == matrix[1:])
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.errors import ArgumentError, ShapeError
-from .arrays import Array
+from .arrays import Array, shape_of
 
 __all__ = ["huber", "mae", "mse", "rmse"]
 
@@ -65,8 +65,8 @@ def huber(
 
 def _difference(name: str, prediction: Array, target: Array) -> Any:
     difference = prediction - target
-    shapes = np.shape(prediction), np.shape(target)
-    if np.shape(difference) not in shapes:
+    shapes = shape_of(prediction), shape_of(target)
+    if shape_of(difference) not in shapes:
         raise ShapeError(
             f"{name}: the target has the shape of the prediction, or one of the two broadcasts to "
             "the other",

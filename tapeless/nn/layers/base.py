@@ -22,7 +22,7 @@ import numpy as np
 
 from ...ir.errors import ArgumentError, ShapeError, TapelessError
 from ...ir.pytree import Leaf
-from ..arrays import Array, as_array
+from ..arrays import Array, as_array, shape_of
 from ..initializers import Initializer
 
 Shape: TypeAlias = tuple[int, ...]
@@ -138,11 +138,11 @@ class Layer(Leaf):
                 given=_sketch(params),
             )
         for name, parameter in expected.items():
-            if np.shape(params[name]) != parameter.shape:
+            if shape_of(params[name]) != parameter.shape:
                 raise ShapeError(
                     f"x has the shape for which params were made: for x of shape {tuple(x.shape)} "
                     f"the {name} has shape {parameter.shape}",
-                    given=f"a {name} of shape {np.shape(params[name])}",
+                    given=f"a {name} of shape {shape_of(params[name])}",
                 )
         return x
 
@@ -169,7 +169,7 @@ def _text(value: Any) -> str:
 def _sketch(params: Any) -> str:
     if isinstance(params, dict):
         return f"a dict of {list(params)}"
-    shape = f" of shape {np.shape(params)}" if hasattr(params, "shape") else ""
+    shape = f" of shape {shape_of(params)}" if hasattr(params, "shape") else ""
     size = f" of {len(params)}" if isinstance(params, tuple | list) else ""
     return f"{type(params).__name__}{size}{shape}"
 
