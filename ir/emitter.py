@@ -11,7 +11,7 @@ from .types import TensorType
 
 
 class Handle(Protocol):
-    """What an emitter takes and gives: a graph's `Value`, or an eager value with its array."""
+    """What an emitter takes and gives: a graph's `Value`, or a tensor."""
 
     @property
     def type(self) -> TensorType:
@@ -19,7 +19,7 @@ class Handle(Protocol):
 
 
 class Emitter(Protocol):
-    """Accepts operations: `GraphBuilder` records them, `runtime.eager` executes them."""
+    """Accepts operations: `GraphBuilder` records them, `tensor.emitter` executes them."""
 
     def emit(
         self,

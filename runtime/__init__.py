@@ -18,7 +18,6 @@ path. A `native.NativeEntry` does the same in machine code for calls that it rec
 | `abi` | whether this interpreter's objects are laid out as native entries expect |
 | `binding`, `context`, `watching` | what one native entry checks and returns, and its memory |
 | `native` | native entries: linked, tried in turn, given up |
-| `eager` | ops executed at once by NumPy, recorded while a gradient needs them |
 
 May import `ir`; never `compiler` (they meet at `ir.program.Program` and `ir.entry.EntrySpec`).
 """

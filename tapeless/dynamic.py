@@ -1,72 +1,89 @@
 """`f.dynamic(*args)`: the function run define-by-run, as a tape-based library would run it.
 
 Outside of transformations the function is plain Python on the caller's own NumPy arrays. Inside
-one (`grad`, `vjp`, …) its arrays are traced arrays whose operations `runtime.eager` executes at
-once and records; the gradient walks that record with the same rules as the compiler, and the
-record is dropped.
+one (`grad`, `vjp`, …) its arrays are `Tensor`s; the derivative is taken from the graph that they
+leave behind, with the compiler's rules, and the graph is dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .compiler.differentiate.expand import expand_transformations
-from .compiler.differentiate.forward import forward
-from .compiler.differentiate.reverse import reverse
 from .compiler.trace.arguments import spec_of
-from .compiler.trace.array import Kind, TracedArray
+from .compiler.trace.array import TracedArray
 from .compiler.trace.context import Trace, activate, leaked
-from .compiler.trace.lift import lift
-from .compiler.trace.record import fit
-from .ir.ops import OPS
-from .ir.pytree import TreeDef, flatten
-from .ir.types import DType, TensorType
-from .runtime.eager import EagerEmitter, EagerValue
+from .compiler.trace.foreign import ForeignArray
+from .ir.errors import DifferentiationError
+from .ir.pytree import TreeDef, flatten, map_leaves
+from .ir.types import DType, TensorType, is_float
+from .tensor.alias import alias
+from .tensor.backward import gradients
+from .tensor.emitter import TensorEmitter
+from .tensor.inplace import seen_through, set_values, view_chain
+from .tensor.modes import MODE
+from .tensor.node import Node, next_number, snapshot
+from .tensor.stand_ins import StandIns
+from .tensor.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
-
-_RESHAPE = OPS["reshape"]
-_LIFTED = (TracedArray, np.ndarray, np.generic, float, int)
 
 
 def run_dynamic(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """`fn(*args, **kwargs)`, with the transformations that it uses executed define-by-run."""
-    with np.errstate(all="ignore"), activate(EagerTrace()):
+    with np.errstate(all="ignore"), activate(DynamicTrace()):
         return fn(*args, **kwargs)
 
 
-class EagerTrace(Trace):
-    """The trace behind `f.dynamic`. Only what runs inside `record` sees traced arrays."""
+class DynamicTrace(Trace):
+    """The trace behind `f.dynamic`. Only what runs inside `record` sees tensors.
 
-    emitter: EagerEmitter
+    Transformations that need a graph of their own (`vmap`, Jacobians) trace one, and their arrays
+    of this trace are traced arrays whose handles are tensors.
+    """
+
+    emitter: TensorEmitter
 
     def __init__(self) -> None:
-        super().__init__(EagerEmitter(expand_transformations))
-        # By id of the caller's array; it is kept alive so that the id stays its own.
-        self._captured: dict[int, tuple[Array, TracedArray]] = {}
+        super().__init__(TensorEmitter())
+        self.at_once = True
+        self._recordings = 0
+        # By id of the tensor, and of the traced array; both are kept so that ids stay their own.
+        self._entered: dict[int, tuple[Tensor, TracedArray]] = {}
+        self._originals: dict[int, Tensor] = {}
 
     @property
     def recording(self) -> bool:
         """Whether the function being run is inside a transformation."""
-        return self.emitter.recordings > 0
+        return self._recordings > 0
 
     def capture(self, array: Array) -> TracedArray:
         """A snapshot, as the caller's array may change before the gradient is taken."""
         spec_of(array, "a captured array")
-        known = self._captured.get(id(array))
-        if known is not None and (known[1].version or _equal(known[1].value.array, array)):
-            return known[1]
-        found = array, TracedArray(self, EagerValue(array.copy()), contiguous=True)
-        if self.recording:
-            self._captured[id(array)] = found
-        return found[1]
+        found = MODE.stand_ins.find(array) if MODE.stand_ins is not None else None
+        if isinstance(found, Tensor):
+            return self.foreign(found)
+        return TracedArray(self, Tensor._of(snapshot(array)), contiguous=True)
+
+    def foreign(self, array: ForeignArray) -> TracedArray:
+        """The traced array for a tensor, always the same one."""
+        assert isinstance(array, Tensor)
+        known = self._entered.get(id(array))
+        if known is None:
+            traced = TracedArray(self, array, contiguous=array._data.flags.c_contiguous)
+            known = self._entered[id(array)] = array, traced
+            self._originals[id(traced)] = array
+        return known[1]
 
     def wrote(self, array: TracedArray) -> None:
-        """Nothing to do: `record` looks when the function is done."""
+        """Carry the update of a traced array out to the tensor that it stands for."""
+        original = self._originals.get(id(array))
+        if original is not None:
+            set_values(original, array.value)
 
     def restrict(self, array: TracedArray, dtype: DType) -> None:
         """Nothing to do: NumPy checks Python integers where they are used."""
@@ -75,223 +92,234 @@ class EagerTrace(Trace):
         """There is no enclosing trace to take arrays from."""
         raise leaked()
 
+    def outward(self, tree: Any) -> Any:
+        """A result as user code sees it: tensors for traced arrays."""
+        return map_leaves(_outward, tree)
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        before = MODE.grad, MODE.preserve, MODE.stand_ins
+        self._recordings += 1
+        MODE.grad = MODE.preserve = True
+        MODE.stand_ins = StandIns() if before[2] is None else before[2]
+        try:
+            yield
+        finally:
+            MODE.grad, MODE.preserve, MODE.stand_ins = before
+            self._recordings -= 1
+            if not self._recordings:
+                self._entered.clear()
+                self._originals.clear()
+
     def record(
-        self, fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
-    ) -> EagerRecorded:
-        """Run `fn(*args, **kwargs)` on arrays whose operations are kept."""
+        self,
+        fn: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any] | None = None,
+        wrt: Sequence[int] | None = None,
+    ) -> DynamicRecorded:
+        """Run `fn(*args, **kwargs)` on tensors."""
         leaves, tree = flatten((tuple(args), dict(kwargs or {})))
         inside = self.recording
-        wrapped = [self._wrap(leaf) for leaf in leaves]
-        handles = [leaf.value if isinstance(leaf, TracedArray) else None for leaf in wrapped]
-        with self.emitter.recording() as nodes:
-            inner_args, inner_kwargs = tree.unflatten(wrapped)
+        with self._recording():
+            since = next_number()
+            chosen = range(len(leaves)) if wrt is None else wrt
+            operands = [_operand(leaf, i in chosen) for i, leaf in enumerate(leaves)]
+            inner_args, inner_kwargs = tree.unflatten([operand.inner for operand in operands])
             out, out_tree = flatten(fn(*inner_args, **inner_kwargs))
-            out = [lift(leaf) if isinstance(leaf, _LIFTED) else leaf for leaf in out]
-            out_handles = [leaf.value if isinstance(leaf, TracedArray) else None for leaf in out]
-        operands = tuple(map(Operand, leaves, wrapped, handles))
-        recorded = EagerRecorded(self, inside, nodes, operands, out_tree, out, out_handles)
-        recorded.write_back()
-        if not inside:
-            self._write_captured(recorded)
-        return recorded
+            for operand in operands:
+                operand.write_back()
+        return DynamicRecorded(inside, since, operands, out_tree, out)
 
-    def _wrap(self, leaf: Any) -> Any:
-        """A traced array of its own for a leaf, so that its other uses are not differentiated."""
-        if isinstance(leaf, TracedArray):
-            source = lift(leaf)
-            (handle,) = self.emitter.emit(_RESHAPE, (source.value,), {"shape": source.shape})
-            return TracedArray(
-                self, handle, source.kind, origin=source.origin, contiguous=source.contiguous
-            )
-        if isinstance(leaf, np.ndarray):
-            spec_of(leaf, "an array")
-            return TracedArray(self, EagerValue(leaf), contiguous=leaf.flags.c_contiguous)
-        if isinstance(leaf, np.generic | float):
-            kind = Kind.FLOAT if type(leaf) is float else Kind.SCALAR
-            return TracedArray(self, EagerValue(np.asarray(leaf)), kind)
+
+def _outward(leaf: Any) -> Any:
+    if not isinstance(leaf, TracedArray):
         return leaf
-
-    def _write_captured(self, recorded: EagerRecorded) -> None:
-        """Carry updates of captured arrays out to them."""
-        for array, traced in self._captured.values():
-            if traced.version:
-                recorded.keep_apart(array)
-                np.copyto(array, traced.value.array)
-        self._captured.clear()
-
-
-def _equal(x: Array, y: Array) -> bool:
-    return x.dtype == y.dtype and np.array_equal(x, y)
+    return leaf.literal if leaf.literal is not None else leaf.value
 
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A leaf of the arguments, what stood for it in the function, and the handle of that."""
+    """A leaf of the arguments and what stood for it in the function.
 
-    leaf: Any
-    wrapped: Any
-    handle: EagerValue | None
+    `inner` is a tensor for arrays, on memory of its own; `leaf` requires gradients on its behalf,
+    if derivatives may be asked for.
+    """
+
+    outer: Any
+    inner: Any
+    leaf: Tensor | None
+
+    def write_back(self) -> None:
+        """Carry the function's in-place updates of an argument out to the caller's array."""
+        if self.inner is self.outer or not isinstance(self.inner, Tensor):
+            return
+        if self.inner._memory.version:
+            if isinstance(self.outer, Tensor):
+                set_values(self.outer, self.inner)
+            elif isinstance(self.outer, np.ndarray):
+                np.copyto(self.outer, self.inner._data)
 
 
-class EagerRecorded:
-    """`Recorded` on a tape. Inside another recording its arrays are traced, outside NumPy's."""
+def _operand(leaf: Any, chosen: bool) -> Operand:
+    """A tensor of its own for a leaf, so that its other uses are not differentiated."""
+    if isinstance(leaf, TracedArray):
+        leaf = _outward(leaf)
+    if isinstance(leaf, Tensor):
+        source = leaf
+    elif isinstance(leaf, np.ndarray):
+        spec_of(leaf, "an array")
+        source = Tensor._of(snapshot(leaf))
+    elif chosen and isinstance(leaf, np.generic | float):
+        source = Tensor._of(np.asarray(leaf)[()])
+    else:
+        return Operand(leaf, leaf, None)
+    if not chosen or not is_float(source.dtype):
+        return Operand(leaf, source, None)
+    hidden: Tensor = Tensor._of(source._data)
+    hidden._wants = True
+    return Operand(leaf, alias(source, hidden), hidden)
+
+
+class DynamicRecorded:
+    """`Recorded` on tensors. Inside another recording its arrays are tensors, outside NumPy's."""
 
     def __init__(
         self,
-        trace: EagerTrace,
         inside: bool,
-        nodes: Sequence[Any],
+        since: int,
         operands: Sequence[Operand],
         out_tree: TreeDef,
         inner_leaves: Sequence[Any],
-        out_handles: Sequence[EagerValue | None],
     ) -> None:
-        self._trace = trace
         self._inside = inside
-        self._nodes = nodes
+        self._since = since
         self._operands = operands
         self._out_tree = out_tree
         self._inner_leaves = inner_leaves
-        self._out_handles = out_handles
         self._outer_leaves: list[Any] | None = None
-        self.in_leaves: Sequence[Any] = [operand.wrapped for operand in operands]
+        self.in_leaves: Sequence[Any] = [operand.inner for operand in operands]
 
     @property
     def out_types(self) -> tuple[TensorType | None, ...]:
         """The type of each output leaf (None for one that is no array)."""
-        return tuple(None if handle is None else handle.type for handle in self._out_handles)
+        return tuple(_type_of(leaf) for leaf in self._inner_leaves)
 
     @property
     def out_leaves(self) -> Sequence[Any]:
         """The leaves of `out`."""
         if self._outer_leaves is None:
-            self._outer_leaves = self._outward()
+            made = {id(leaf): self._outer(leaf) for leaf in self._inner_leaves}
+            self._outer_leaves = [made[id(leaf)] for leaf in self._inner_leaves]
         return self._outer_leaves
 
     @property
     def out(self) -> Any:
-        """The result of the function: traced inside another recording, else as from NumPy."""
+        """The result of the function: tensors inside another recording, else as from NumPy."""
         return self._out_tree.unflatten(self.out_leaves)
 
-    def vjp(self, cotangents: Sequence[Any | None], wrt: Sequence[int]) -> list[TracedArray]:
+    def vjp(self, cotangents: Sequence[Any | None], wrt: Sequence[int]) -> list[Any]:
         """Cotangents of the input leaves `wrt`, from one cotangent per output leaf (None: 0)."""
-        seeds: dict[EagerValue, TracedArray] = {}
-        for handle, cotangent in zip(self._out_handles, cotangents, strict=True):
-            if cotangent is not None and handle is not None:
-                seed = fit(cotangent, handle.type)
-                seeds[handle] = seeds[handle] + seed if handle in seeds else seed
-        handles = [self._operands[leaf].handle for leaf in wrt]
-        found = reverse(self._nodes, seeds, handles, self._lookup)
-        likes = [self._operands[leaf].wrapped for leaf in wrt]
-        return self._derivatives(found, likes, seeds.values())
+        seeds = [
+            (leaf, self._fitting(cotangent, leaf))
+            for leaf, cotangent in zip(self._inner_leaves, cotangents, strict=True)
+            if cotangent is not None and isinstance(leaf, Tensor) and leaf.requires_grad
+        ]
+        leaves = [self._operands[position].leaf for position in wrt]
+        assert all(leaf is not None for leaf in leaves), "gradients are of chosen leaves"
+        found = gradients(seeds, leaves, create_graph=self._inside, since=self._since)
+        return [self._derivative(pulled, leaf) for pulled, leaf in zip(found, leaves, strict=True)]
 
-    def jvp(self, tangents: Mapping[int, Any]) -> list[TracedArray | None]:
-        """A tangent per output leaf (None for those that do not vary)."""
-        seeds: dict[Any, TracedArray] = {}
-        for leaf, tangent in tangents.items():
-            handle = self._operands[leaf].handle
-            assert handle is not None, "tangents belong to arrays"
-            seeds[handle] = fit(tangent, handle.type)
-        found = forward(self._nodes, seeds, self._out_handles, self._lookup)
-        return self._derivatives(found, self._inner_leaves, seeds.values())
+    def jvp(self, tangents: Mapping[int, Any]) -> list[Any | None]:
+        """A tangent per output leaf (None for those that do not vary).
 
-    def _lookup(self, handle: EagerValue) -> TracedArray:
-        return TracedArray(self._trace, handle.origin or handle)
+        The pullback is linear in its cotangents; its own pullback carries tangents forward.
+        """
+        outputs = [
+            leaf for leaf in self._inner_leaves if isinstance(leaf, Tensor) and leaf.requires_grad
+        ]
+        leaves = [self._operands[position].leaf for position in tangents]
+        before = next_number()
+        cotangents = [_leaf_like(leaf) for leaf in outputs]
+        pulled = gradients(
+            zip(outputs, cotangents, strict=True),
+            leaves,
+            create_graph=True,
+            since=self._since,
+            visit=_require_forward_mode,
+        )
+        seeds = [
+            (g[0], self._fitting(tangent, g[0]))
+            for g, tangent in zip(pulled, tangents.values(), strict=True)
+            if g is not None and g[0].requires_grad
+        ]
+        found = gradients(seeds, cotangents, create_graph=self._inside, since=before)
+        moved = {
+            id(leaf): None if tangent is None else self._derivative(tangent, leaf)
+            for leaf, tangent in zip(outputs, found, strict=True)
+        }
+        return [moved.get(id(leaf)) for leaf in self._inner_leaves]
 
-    def _derivatives(
-        self,
-        found: Sequence[TracedArray | None],
-        likes: Sequence[Any],
-        seeds: Iterable[TracedArray],
-    ) -> list[Any]:
-        """The derivatives as the caller gets them: of its own kind, with memory of their own."""
-        taken = {id(seed.value) for seed in seeds} | self._handles()
-        results: list[Any] = []
-        for derivative, like in zip(found, likes, strict=True):
-            if derivative is None:
-                results.append(None)
-                continue
-            kind = Kind.ARRAY if like.kind is Kind.ARRAY else Kind.SCALAR
-            if self._inside:
-                results.append(TracedArray(self._trace, derivative.value, kind))
-            else:
-                results.append(_concrete(derivative.value, kind, taken))
-        return results
-
-    def _handles(self) -> set[int]:
-        """The ids of the handles of all values of the recorded function."""
-        known = {id(operand.handle) for operand in self._operands}
-        for node in self._nodes:
-            known.update(map(id, node.inputs))
-            known.update(map(id, node.outputs))
-        return known
-
-    def _outward(self) -> list[Any]:
+    def _fitting(self, cotangent: Any, like: Tensor) -> Any:
+        """A cotangent or tangent of the type that it belongs to."""
+        given = _outward(cotangent)
         if self._inside:
-            return [self._outer(leaf) for leaf in self._inner_leaves]
-        taken = self._handles()
-        made: dict[int, Any] = {}
-        for leaf in self._inner_leaves:
-            if isinstance(leaf, TracedArray) and id(leaf) not in made:
-                made[id(leaf)] = self._own(leaf, taken)
-        return [made.get(id(leaf), leaf) for leaf in self._inner_leaves]
+            if not isinstance(given, Tensor):
+                given = Tensor._of(np.asarray(given))
+            same = given.shape == like.shape and given.dtype == like.dtype
+            return given if same else np.broadcast_to(given, like.shape).astype(like.dtype)
+        array = given._data if isinstance(given, Tensor) else np.asarray(given)
+        return np.broadcast_to(array, like.shape).astype(like.dtype)
+
+    def _derivative(self, pulled: tuple[Any, bool] | None, like: Any) -> Any:
+        """A derivative as the caller gets it: of the kind of `like`, with memory of its own."""
+        if pulled is None:
+            zeros = np.zeros(like.shape, like.dtype)
+            pulled = (Tensor._of(zeros) if self._inside else zeros), True
+        derivative, owned = pulled
+        if self._inside:
+            return derivative
+        return _concrete(derivative, like, owned)
 
     def _outer(self, leaf: Any) -> Any:
-        """For an argument that the function returns, the caller's own array (or a view of it)."""
-        if not isinstance(leaf, TracedArray):
-            return leaf
-        if leaf.lens is None:
-            owners = (o.leaf for o in self._operands if o.wrapped is leaf)
-            return next((owner for owner in owners if isinstance(owner, TracedArray)), leaf)
-        lens = leaf.lens
-        parent = self._outer(lens.parent)
-        return parent.view_like(lens)
-
-    def _own(self, leaf: TracedArray, taken: set[int]) -> Any:
-        """The same outside of all recordings."""
-        if leaf.lens is None:
-            owners = (o.leaf for o in self._operands if o.wrapped is leaf)
-            owner = next(owners, None)
-            return owner if owner is not None else _concrete(leaf.value, leaf.kind, taken)
-        array: Array = leaf.lens.recipe(np.asarray(self._own(leaf.lens.parent, taken)))
-        return array
-
-    def hold(self) -> None:
-        """Keep the derivative right even if the caller's arrays change before it is asked for."""
-        for operand in self._operands:
-            if isinstance(operand.leaf, np.ndarray):
-                self.keep_apart(operand.leaf)
-
-    def write_back(self) -> None:
-        """Carry the function's in-place updates of its arguments out to the caller's arrays."""
-        for operand in self._operands:
-            wrapped = operand.wrapped
-            if not isinstance(wrapped, TracedArray) or wrapped.value is operand.handle:
-                continue
-            if isinstance(operand.leaf, TracedArray):
-                operand.leaf.write(wrapped.value)
-            else:
-                self.keep_apart(operand.leaf)
-                np.copyto(operand.leaf, wrapped.value.array)
-
-    def keep_apart(self, array: Array) -> None:
-        """Give every recorded value that shares the caller's memory a copy, before it changes."""
-        handles = [operand.handle for operand in self._operands if operand.handle is not None]
-        for node in self._nodes:
-            handles.extend(node.outputs)
-        for handle in handles:
-            if np.may_share_memory(handle.array, array):
-                handle.array = handle.array.copy()
+        """A result as the caller gets it: its own array (or a view of it) for an argument."""
+        if not isinstance(leaf, Tensor):
+            return np.asarray(leaf)[()] if isinstance(leaf, bool | int | float) else leaf
+        root, chain = view_chain(leaf)
+        owner = next((o for o in self._operands if o.inner is root), None)
+        if owner is not None and isinstance(owner.outer, Tensor | np.ndarray):
+            return seen_through(owner.outer, chain)
+        return leaf if self._inside else _concrete(leaf._data, leaf, False)
 
 
-def _concrete(handle: EagerValue, kind: Kind, taken: set[int]) -> Any:
-    """The value as NumPy or Python would give it; an array that nothing else holds."""
-    array = handle.array
-    if kind.weak:
-        return array.item()
-    if kind is Kind.SCALAR:
-        return array[()]
-    if id(handle) in taken or not array.flags.owndata:
-        return array.copy()
-    taken.add(id(handle))
-    return array
+def _type_of(leaf: Any) -> TensorType | None:
+    if isinstance(leaf, Tensor):
+        return leaf.type
+    if isinstance(leaf, np.ndarray | np.generic | float | int):
+        array = np.asarray(leaf)
+        return TensorType(array.dtype, array.shape)
+    return None
+
+
+def _leaf_like(tensor: Tensor) -> Tensor:
+    """A leaf of zeros that requires gradients."""
+    made: Tensor = Tensor._of(np.zeros(tensor.shape, tensor.dtype))
+    made._wants = True
+    return made
+
+
+def _concrete(data: Any, like: Tensor, owned: bool) -> Any:
+    """An array that nothing else holds, or a NumPy scalar, as `like` has."""
+    if not isinstance(like._data, np.ndarray):
+        return np.asarray(data)[()]
+    return data if owned and isinstance(data, np.ndarray) else np.array(data)
+
+
+def _require_forward_mode(node: Node) -> None:
+    if not node.forward_mode:
+        raise DifferentiationError(
+            "forward mode needs the derivative of every operation between input and output",
+            given=f"{node.name} with a custom_vjp, which defines reverse mode only",
+            hint="use grad, vjp or jacobian (reverse mode), or drop the custom_vjp",
+            loc=node.location,
+        )

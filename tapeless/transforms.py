@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,12 @@ from .compiler.trace.array import TracedArray, with_kind
 from .compiler.trace.context import current_trace, require_trace
 from .compiler.trace.lift import lift
 from .compiler.trace.record import fit
-from .dynamic import EagerRecorded, EagerTrace
+from .dynamic import DynamicTrace
 from .ir.errors import ArgumentError, DifferentiationError, ShapeError
 from .ir.pytree import TreeDef, flatten, map_leaves
 from .ir.types import FLOAT64, TensorType, is_float
 from .parameters import function_name
+from .tensor import Tensor
 
 Function = Callable[..., Any]
 Apply = Callable[..., Any]
@@ -60,9 +61,15 @@ class Transformed:
         trace = current_trace()
         if trace is None:
             return self._compile()(*args, **kwargs)
-        if isinstance(trace, EagerTrace) and not trace.recording and not self._concrete:
-            return trace.record(self._run, (args, kwargs)).out
-        return self._run(args, kwargs)
+        if not isinstance(trace, DynamicTrace):
+            return self._run(args, kwargs)
+        if not trace.recording and not self._concrete:
+            return trace.record(partial(self._inside, trace), (args, kwargs), wrt=()).out
+        return self._inside(trace, args, kwargs)
+
+    def _inside(self, trace: DynamicTrace, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run define-by-run."""
+        return trace.outward(self._run(args, kwargs))
 
     def _run(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return self._apply(self._fn, args, kwargs, *self._options)
@@ -200,9 +207,8 @@ def _apply_value_and_grad(
     observed = Observed(fn, lambda out: _require_scalar(out, name, has_aux))
     leaves = flatten((args, kwargs))[0]
     require_floats(leaves, selection.leaves, selection.paths(), "a gradient")
-    recorded = require_trace().record(observed, args, kwargs)
-    seed: Any = lift(1.0)
-    cotangents = [seed] + [None] * (len(observed.types) - 1)
+    recorded = require_trace().record(observed, args, kwargs, selection.leaves)
+    cotangents: list[Any] = [1.0] + [None] * (len(observed.types) - 1)
     gradients = recorded.vjp(cotangents, selection.leaves)
     return recorded.out, selection.unflatten(gradients)
 
@@ -213,10 +219,11 @@ def _require_scalar(out: Any, name: str, has_aux: bool) -> None:
             f"with has_aux, {name} returns (value, aux)", given=f"{type(out).__name__} {out!r:.60}"
         )
     value = as_traced(out[0] if has_aux else out)
-    if not isinstance(value, TracedArray):
+    found = getattr(value, "type", None)
+    if not isinstance(found, TensorType):
         given = f"{type(value).__name__} {value!r:.60}"
-    elif value.shape != () or not is_float(value.dtype):
-        given = f"{value.type}"
+    elif found.shape != () or not is_float(found.dtype):
+        given = f"{found}"
     else:
         return
     raise DifferentiationError(
@@ -241,8 +248,6 @@ def vjp(fn: Function, *primals: Any) -> tuple[Any, Function]:
     structure = _require_float_primals(fn, primals, "a cotangent")
     recorded = trace.record(observed, primals)
     everything = range(structure.num_leaves)
-    if isinstance(recorded, EagerRecorded):
-        recorded.hold()
     out, kept = recorded.out, map_leaves(_frozen, tuple(primals))
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
@@ -282,7 +287,7 @@ def _frozen(leaf: Any) -> Any:
     """The leaf as it is now, whatever is done to it later."""
     if isinstance(leaf, TracedArray):
         return with_kind(leaf, leaf.kind)
-    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
+    return leaf.copy() if isinstance(leaf, np.ndarray | Tensor) else leaf
 
 
 def _apply_plainly(fn: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -333,7 +338,7 @@ _SIGNATURES = {
 def zeros(type: TensorType) -> Any:
     """A zero of the given type, as arrays are in the current trace."""
     trace = current_trace()
-    if isinstance(trace, EagerTrace) and not trace.recording:
+    if isinstance(trace, DynamicTrace):
         return np.zeros(type.shape, type.dtype)[()]
     return fit(lift(0.0), type)
 
@@ -355,7 +360,9 @@ def matching_leaves(
         if type is None or not is_float(type.dtype):
             found.append(None)
             continue
-        traced = lift(leaf)
+        traced = as_traced(leaf)
+        if not hasattr(traced, "type"):
+            traced = lift(leaf)
         if traced.shape != type.shape:
             raise ShapeError(
                 f"{what}{path} has the shape of {like}{path}, {type.shape}",

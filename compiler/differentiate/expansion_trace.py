@@ -25,7 +25,7 @@ class ExpansionTrace(Trace):
         """Everything that rules meet is of this trace."""
         raise leaked()
 
-    def record(self, fn: Any, args: Any, kwargs: Any = None) -> NoReturn:
+    def record(self, fn: Any, args: Any, kwargs: Any = None, wrt: Any = None) -> NoReturn:
         """Transformations inside rules are graphs already."""
         raise AssertionError("a derivative rule used a transformation")
 

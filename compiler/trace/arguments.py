@@ -13,6 +13,7 @@ from ...ir.errors import ArgumentError, DTypeError
 from ...ir.pytree import Leaf, Path, TreeDef, path_text
 from ...ir.types import DTYPE_NAMES, DType, Shape, TensorType
 from .array import WEAK_DTYPES, Kind
+from .foreign import ForeignArray
 
 _NUMBER_KINDS: dict[type, Kind] = {bool: Kind.BOOL, int: Kind.INT, float: Kind.FLOAT}
 _INT64 = np.iinfo(np.int64)
@@ -86,6 +87,12 @@ def _not_an_argument(leaf: Any, name: str) -> ArgumentError:
             f"the argument {name} is a plain numpy.ndarray",
             given=f"a {kind}",
             hint="convert it with np.asarray if its extra behaviour is not needed",
+        )
+    if isinstance(leaf, ForeignArray):
+        return ArgumentError(
+            f"the argument {name} of a compiled or transformed function is an array",
+            given=f"a {kind}, whose operations run one by one",
+            hint=f"pass {name}.numpy(), or call the function itself and use backward()",
         )
     if isinstance(leaf, complex):
         return ArgumentError(f"the argument {name} is real", given=f"{leaf!r}")

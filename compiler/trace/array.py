@@ -28,7 +28,7 @@ from .refusals import Refusals
 from .surface import SURFACE, Surface
 
 Handle: TypeAlias = Any
-"""A graph's `Value` or an eager value: anything with a `.type`."""
+"""A graph's `Value` or a tensor: anything with a `.type`."""
 
 Concrete: TypeAlias = np.ndarray[Any, Any]
 Reader: TypeAlias = Callable[[Handle], Handle]

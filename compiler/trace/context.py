@@ -23,6 +23,7 @@ from ...ir.graph import FORWARD
 from ...ir.location import Location, user_location
 from ...ir.ops.creation import constant as CONSTANT
 from ...ir.types import DType
+from .foreign import ForeignArray
 
 if TYPE_CHECKING:
     from .array import TracedArray
@@ -42,6 +43,7 @@ class Trace(ABC):
         self.phase = FORWARD
         self.loc: Location | None = None
         self.finished = False
+        self.at_once: bool = parent is not None and parent.at_once  # arrays outside have values
         self.rebinding = False  # whether an in-place operator is about to bind its name anew
 
     def location(self) -> Location | None:
@@ -83,11 +85,26 @@ class Trace(ABC):
     def adopt(self, array: TracedArray) -> TracedArray:
         """The counterpart here of an array of an enclosing trace; `TraceError` for any other."""
 
+    def foreign(self, array: ForeignArray) -> TracedArray:
+        """The traced array for a `tapeless.Tensor`; `TraceError` where programs are compiled."""
+        if self.parent is None:
+            raise foreign_refused(array)
+        with activate(self.parent):
+            outer = self.parent.foreign(array)
+        return self.adopt(outer)
+
     @abstractmethod
     def record(
-        self, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
+        self,
+        fn: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any] | None = None,
+        wrt: Sequence[int] | None = None,
     ) -> Recorded:
-        """Run `fn(*args, **kwargs)` so that it can be differentiated."""
+        """Run `fn(*args, **kwargs)` so that it can be differentiated.
+
+        `wrt` are the leaves that derivatives may be asked for (None: all), if that is known.
+        """
 
     @abstractmethod
     def wrote(self, array: TracedArray) -> None:
@@ -96,6 +113,15 @@ class Trace(ABC):
     @abstractmethod
     def restrict(self, array: TracedArray, dtype: DType) -> None:
         """Called when a runtime Python int is used as `dtype`, whose range it must not leave."""
+
+
+def foreign_refused(array: ForeignArray) -> TraceError:
+    """The error for a define-by-run tensor in a function that is compiled."""
+    return TraceError(
+        "a compiled or transformed function computes with arrays",
+        given=f"a {type(array).__name__}, whose operations run one by one",
+        hint="pass x.numpy() as an argument, or use x.backward() instead of tl.grad",
+    )
 
 
 def leaked() -> TraceError:

@@ -150,7 +150,11 @@ class GraphTrace(Trace):
         return inner
 
     def record(
-        self, fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
+        self,
+        fn: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any] | None = None,
+        wrt: Sequence[int] | None = None,
     ) -> GraphRecorded:
         """Trace `fn(*args, **kwargs)` into a sub-graph that can be differentiated."""
         return record(self, fn, args, kwargs or {})

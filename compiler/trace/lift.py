@@ -11,6 +11,7 @@ from ...ir.ops import OPS, Family, Op
 from ...ir.types import Shape, dtype_name
 from .array import Handle, Kind, TracedArray, with_kind
 from .context import Trace, require_trace
+from .foreign import ForeignArray
 
 _NUMBER_KINDS: dict[type, Kind] = {bool: Kind.BOOL, int: Kind.INT, float: Kind.FLOAT}
 _BROADCAST, _CONVERT, _RESHAPE = OPS["broadcast"], OPS["convert"], OPS["reshape"]
@@ -40,6 +41,8 @@ def lift(x: Any) -> TracedArray:
         return constant(_array_of(x))
     if isinstance(x, bool | int | float):
         return TracedArray.of_literal(trace, x, Kind.FLOAT if isinstance(x, float) else Kind.INT)
+    if isinstance(x, ForeignArray):
+        return trace.foreign(x)
     raise _not_liftable(x)
 
 

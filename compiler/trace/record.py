@@ -14,6 +14,7 @@ from ...ir.ops.structure import jvp, tangent_outputs, vjp
 from ...ir.pytree import TreeDef, flatten
 from .array import Handle, Kind, TracedArray
 from .context import activate
+from .foreign import ForeignArray
 from .lift import broadcast_to, convert, lift
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _inner_input(child: GraphTrace, outer: TracedArray, mapped: bool) -> TracedA
 
 
 def _is_operand(leaf: Any) -> bool:
-    return isinstance(leaf, TracedArray | np.ndarray | np.generic | float)
+    return isinstance(leaf, TracedArray | np.ndarray | np.generic | float | ForeignArray)
 
 
 def _close(
@@ -151,7 +152,7 @@ def _close(
 
 
 def _is_number_or_array(leaf: Any) -> bool:
-    return isinstance(leaf, TracedArray | np.ndarray | np.generic | float | int)
+    return isinstance(leaf, TracedArray | np.ndarray | np.generic | float | int | ForeignArray)
 
 
 def _check_update(child: GraphTrace, position: int) -> None:

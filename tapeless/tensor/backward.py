@@ -85,13 +85,14 @@ def walk(
     *,
     create_graph: bool,
     release: bool,
-    within: Callable[[Node], bool] | None = None,
+    since: int = 0,
+    visit: Callable[[Node], None] | None = None,
 ) -> None:
     """Carry the cotangents `seeds` back through the graph.
 
-    `arrive` is called for leaves, and for tensors that asked for their gradient. Only nodes for
-    which `within` holds are visited. With `create_graph` cotangents are tensors and what is done
-    with them is recorded.
+    `arrive` is called for leaves, and for tensors that asked for their gradient. Only nodes with
+    numbers from `since` on are visited, `visit` is called with each. With `create_graph` cotangents
+    are tensors and what is done with them is recorded.
     """
     pending: dict[Node, list[Any]] = {}
     heap: list[tuple[int, Node]] = []
@@ -100,7 +101,7 @@ def walk(
         if isinstance(source, TensorBase):
             arrive(source, g, owned)
             return
-        if within is not None and not within(source):
+        if source.number < since:
             return
         waiting = pending.get(source)
         if waiting is None:
@@ -115,6 +116,8 @@ def walk(
             send(source, slot, seed, False)
         while heap:
             node = heappop(heap)[1]
+            if visit is not None:
+                visit(node)
             received = pending.pop(node)
             if node.retained is not None:
                 _give(node, received, arrive)
@@ -132,3 +135,28 @@ def _give(node: Node, received: Sequence[Any], arrive: Arrive) -> None:
         tensor = reference()
         if tensor is not None and received[slot] is not None:
             arrive(tensor, received[slot], False)
+
+
+def gradients(
+    seeds: Iterable[tuple[TensorBase, Cotangent]],
+    leaves: Sequence[TensorBase],
+    *,
+    create_graph: bool,
+    since: int = 0,
+    visit: Callable[[Node], None] | None = None,
+) -> list[tuple[Cotangent, bool] | None]:
+    """The cotangents of `leaves`, which stay out of `.grad`; None for one that is not reached.
+
+    Beside each, whether nobody else holds its array. The graph is kept; for the other arguments
+    see `walk`.
+    """
+    found: dict[int, tuple[Cotangent, bool]] = {}
+    wanted = {id(leaf) for leaf in leaves}
+
+    def arrive(leaf: TensorBase, g: Cotangent, owned: bool) -> None:
+        if id(leaf) in wanted:
+            known = found.get(id(leaf))
+            found[id(leaf)] = (g, owned) if known is None else (known[0] + g, True)
+
+    walk(seeds, arrive, create_graph=create_graph, release=False, since=since, visit=visit)
+    return [found.get(id(leaf)) for leaf in leaves]

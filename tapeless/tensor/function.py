@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,9 +12,9 @@ from ..compiler.trace.graph_trace import GraphTrace
 from ..ir.errors import ArgumentError, ShapeError, TraceError
 from ..ir.types import TensorType, is_float
 from .base import Memory
-from .lines import Place, place
+from .lines import place
 from .modes import MODE, no_grad
-from .node import Edge, Node, edge_of, freed, overwritten
+from .node import Node, edge_of, freed, overwritten
 from .tensor import Tensor
 
 
@@ -27,7 +27,8 @@ class Context:
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
         self._to_save: tuple[Any, ...] = ()
-        self._node: FunctionNode | None = None
+        self._saved: list[_Saved] | None = None
+        self._node: RuleNode | None = None
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors, arguments and results among them, for `backward`."""
@@ -36,7 +37,18 @@ class Context:
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What `save_for_backward` was given. Raises `DifferentiationError` if overwritten."""
-        return self._to_save if self._node is None else self._node.unpacked()
+        if self._saved is None or self._node is None:
+            return self._to_save
+        return tuple(saved.unpack(self._node) for saved in self._saved)
+
+    def close(self, node: RuleNode, results: Sequence[Any], made: Sequence[Tensor]) -> None:
+        """The operation is `node`: from now on results are kept without their history."""
+        numbers = {id(x): i for i, x in enumerate(results)}
+        self._saved = [
+            _Saved(made[numbers[id(x)]], numbers[id(x)]) if id(x) in numbers else _Saved(x)
+            for x in self._to_save
+        ]
+        self._to_save, self._node = (), node
 
 
 class Function:
@@ -77,8 +89,8 @@ class Function:
         results = out if isinstance(out, tuple) else (out,)
         made = [_result(x, args, cls) for x in results]
         if MODE.grad and any(wants):
-            inputs = [edge_of(x) for x, wanted in zip(args, wants, strict=True) if wanted]
-            FunctionNode(cls, ctx, args, results, made, inputs, place())
+            node = RuleNode(cls.__name__, lambda *gs: cls.backward(ctx, *gs), args, wants, made)
+            ctx.close(node, results, made)
         return tuple(made) if isinstance(out, tuple) else made[0]
 
 
@@ -97,51 +109,49 @@ def _result(x: Any, args: Sequence[Any], cls: type[Function]) -> Tensor:
     )
 
 
-class FunctionNode(Node):
-    """A recorded call of a `Function`."""
+class RuleNode(Node):
+    """A recorded operation whose derivative is a function of the user's own.
 
-    __slots__ = ("_arguments", "_cls", "_ctx", "_floats", "_results", "_saved")
+    `backward` takes the gradient of every result and gives one per argument, None for zero; of
+    these, the ones marked in `wants` are asked for. `made` become results of the node.
+    """
+
+    __slots__ = ("_arguments", "_backward", "_name", "_results", "_wants", "floats")
 
     def __init__(
         self,
-        cls: type[Function],
-        ctx: Context,
+        name: str,
+        backward: Callable[..., Any],
         args: Sequence[Any],
-        results: Sequence[Any],
+        wants: Sequence[bool],
         made: Sequence[Tensor],
-        inputs: Sequence[Edge],
-        place: Place,
     ) -> None:
-        super().__init__(inputs, place)
-        self._cls = cls
-        self._ctx: Context | None = ctx
+        edges = [edge_of(x) for x, wanted in zip(args, wants, strict=True) if wanted]
+        super().__init__(edges, place())
+        self._name = name
+        self._backward: Callable[..., Any] | None = backward
+        self._wants = wants
         self._arguments = [x.type if isinstance(x, Tensor) else None for x in args]
         self._results = [x.type for x in made]
-        self._floats = [i for i, type in enumerate(self._results) if is_float(type.dtype)]
-        for slot, position in enumerate(self._floats):
+        self.floats = [i for i, type in enumerate(self._results) if is_float(type.dtype)]
+        for slot, position in enumerate(self.floats):
             made[position]._node, made[position]._slot = self, slot
             made[position]._wants = True
-        numbers = {id(x): i for i, x in enumerate(results)}
-        self._saved = [
-            _Saved(made[numbers[id(x)]], numbers[id(x)]) if id(x) in numbers else _Saved(x)
-            for x in ctx._to_save
-        ]
-        ctx._to_save = ()
-        ctx._node = self
 
     @property
     def name(self) -> str:
-        """The name of the class."""
-        return self._cls.__name__
+        """The name of the function."""
+        return self._name
+
+    @property
+    def forward_mode(self) -> bool:
+        """The user's `backward` says nothing about tangents."""
+        return False
 
     @property
     def width(self) -> int:
         """The number of floating-point results."""
-        return len(self._floats)
-
-    def unpacked(self) -> tuple[Any, ...]:
-        """The saved tensors, with their history."""
-        return tuple(saved.unpack(self) for saved in self._saved)
+        return len(self.floats)
 
     def pull(self, cotangents: Sequence[Any]) -> tuple[Sequence[Any], Sequence[bool]]:
         """By the user's `backward`."""
@@ -150,21 +160,20 @@ class FunctionNode(Node):
 
     def pull_recorded(self, cotangents: Sequence[Any]) -> tuple[Sequence[Any], Sequence[bool]]:
         """By the user's `backward`, recorded if the grad mode says so."""
-        if self._ctx is None:
+        if self._backward is None:
             raise freed(self)
         gradients = [_zeros(type) for type in self._results]
-        for position, g in zip(self._floats, cotangents, strict=True):
+        for position, g in zip(self.floats, cotangents, strict=True):
             if g is not None:
                 gradients[position] = g if isinstance(g, Tensor) else Tensor._of(g)
-        found = self._cls.backward(self._ctx, *gradients)
+        found = self._backward(*gradients)
         found = found if isinstance(found, tuple) else (found,)
-        needs = self._ctx.needs_input_grad
-        if len(found) != len(needs):
-            self._refuse(f"{len(found)} for {len(needs)} arguments")
+        if len(found) != len(self._wants):
+            self._refuse(f"{len(found)} for {len(self._wants)} arguments")
         pulled = [
             self._fitting(g, type)
-            for g, type, needed in zip(found, self._arguments, needs, strict=True)
-            if needed
+            for g, type, wanted in zip(found, self._arguments, self._wants, strict=True)
+            if wanted
         ]
         return pulled, (False,) * len(pulled)
 
@@ -193,12 +202,11 @@ class FunctionNode(Node):
         )
 
     def release(self) -> None:
-        """Give up the context."""
-        self._ctx = None
-        self._saved = []
+        """Give up what the derivative needs."""
+        self._backward = None
 
     def describe(self) -> str:
-        """The class, the types of its arguments and results, and its line."""
+        """The function, the types of its arguments and results, and its line."""
         arguments = ", ".join(str(type or "an object") for type in self._arguments)
         results = ", ".join(map(str, self._results))
         at = self.location
@@ -221,11 +229,11 @@ class _Saved:
         self._version = self._memory.version if self._memory is not None else 0
         self._value = value if result is None else value._data
 
-    def unpack(self, node: FunctionNode) -> Any:
+    def unpack(self, node: RuleNode) -> Any:
         if self._memory is not None and self._memory.version != self._version:
             raise overwritten(node, self._memory)
         if self._result is None:
             return self._value
         made = Tensor._of(self._value, self._memory)
-        made._node, made._slot, made._wants = node, node._floats.index(self._result), True
+        made._node, made._slot, made._wants = node, node.floats.index(self._result), True
         return made

@@ -8,8 +8,11 @@ it holds afterwards. The root's history is this node from then on; views find ou
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from ..ir.errors import DifferentiationError
 from ..ir.types import TensorType
@@ -27,14 +30,17 @@ def update(
 ) -> None:
     """`write(target, *args, **kwargs)`. Raises `DifferentiationError` for a leaf in grad mode."""
     operands, layout = lay_out((target, *args), kwargs)
+    if MODE.stand_ins is not None:
+        found = [MODE.stand_ins.find(x) if x.__class__ is np.ndarray else x for x in operands[1:]]
+        operands = [target, *found]
     for x in operands:
         if isinstance(x, TensorBase) and x._view is not None:
             refresh(x)
-    root, chain = _root(target)
+    root, chain = view_chain(target)
     if MODE.preserve:
         root._data = root._data.copy()
     arrays = [_data(x) for x in operands]
-    arrays[0] = _seen_through(root._data, chain)
+    arrays[0] = seen_through(root._data, chain)
     floating = root._data.dtype.kind == "f"
     recorded = MODE.grad and floating and any(_wants(x) for x in (root, *operands))
     if recorded and root._wants and root._node is None:
@@ -49,6 +55,11 @@ def update(
     target._data = arrays[0]
 
 
+def set_values(target: TensorBase, values: TensorBase) -> None:
+    """`target[...] = values`."""
+    update(operator.setitem, target, (..., values), {})
+
+
 def _kept(operands: Sequence[Any], arrays: Sequence[Any], root: TensorBase) -> list[Any]:
     """The operands as they are before the update, those in the same memory copied."""
     return [
@@ -57,7 +68,7 @@ def _kept(operands: Sequence[Any], arrays: Sequence[Any], root: TensorBase) -> l
     ]
 
 
-def _root(target: TensorBase) -> tuple[TensorBase, list[View]]:
+def view_chain(target: TensorBase) -> tuple[TensorBase, list[View]]:
     """The tensor that owns the history of the memory, and the views from it to the target."""
     chain: list[View] = []
     while target._view is not None:
@@ -74,7 +85,8 @@ def _wants(x: Any) -> bool:
     return isinstance(x, TensorBase) and x._wants
 
 
-def _seen_through(array: Any, chain: Sequence[View]) -> Any:
+def seen_through(array: Any, chain: Sequence[View]) -> Any:
+    """What a chain of views makes of another array or tensor."""
     for view in chain:
         operands = [array if x is view.parent else _data(x) for x in view.operands]
         array = view.layout.call(view.function, operands)

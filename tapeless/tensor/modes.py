@@ -6,7 +6,10 @@ import threading
 from collections.abc import Callable
 from functools import wraps
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from .stand_ins import StandIns
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -15,11 +18,13 @@ class Mode(threading.local):
     """The state of one thread. `grad`: operations on tensors that require gradients are recorded.
 
     `preserve`: an in-place update goes to new memory, so that nothing recorded is overwritten
-    (`f.dynamic`, which has the semantics of the compiled function).
+    (`f.dynamic`, which has the semantics of the compiled function); then `stand_ins` knows which
+    tensors stand for plain arrays.
     """
 
     grad: bool = True
     preserve: bool = False
+    stand_ins: StandIns | None = None
 
 
 MODE = Mode()

@@ -33,7 +33,7 @@ class Node(ABC):
     smaller numbers. `retained` lists the results whose tensors keep their gradient.
     """
 
-    __slots__ = ("_place", "inputs", "number", "retained")
+    __slots__ = ("__weakref__", "_place", "inputs", "number", "retained")
 
     def __init__(self, inputs: Sequence[Edge], place: Place) -> None:
         self.inputs = inputs
@@ -50,6 +50,11 @@ class Node(ABC):
     @abstractmethod
     def width(self) -> int:
         """The number of results that can have cotangents."""
+
+    @property
+    @abstractmethod
+    def forward_mode(self) -> bool:
+        """Whether tangents can be carried through."""
 
     @abstractmethod
     def pull(self, cotangents: Sequence[Any]) -> tuple[Sequence[Any], Sequence[bool]]:
@@ -77,6 +82,11 @@ class Node(ABC):
 
     def __repr__(self) -> str:
         return f"<{self.describe()}>"
+
+
+def next_number() -> int:
+    """A number smaller than that of all nodes to come."""
+    return next(_numbers)
 
 
 def freed(node: Node) -> DifferentiationError:
@@ -130,6 +140,11 @@ class CallNode(Node):
         return self.call.name
 
     @property
+    def forward_mode(self) -> bool:
+        """The derivative is linear, and has a derivative."""
+        return True
+
+    @property
     def width(self) -> int:
         """The number of results that can have cotangents."""
         return len(self.call.floats)
@@ -153,7 +168,8 @@ class CallNode(Node):
             edge = self._edge(position)
             operands.append(array if edge is None else _tensor(like, array, edge, guard))
         plan = self.pullback.plan
-        return apply_call(call_of(self.pullback), plan.run, operands), (False,) * len(self.inputs)
+        pulled = apply_call(call_of(self.pullback), plan.run, operands, like)
+        return pulled, (False,) * len(pulled)
 
     def _edge(self, position: int) -> Edge | None:
         """The history of an operand or result, by its position among both."""
@@ -243,9 +259,10 @@ def attach(
         tensor._wants = True
 
 
-def apply_call(call: Call, function: Callable[..., Any], operands: Sequence[Any]) -> list[Any]:
+def apply_call(
+    call: Call, function: Callable[..., Any], operands: Sequence[Any], like: type[TensorBase]
+) -> list[Any]:
     """`function(*operands)`, whose graph is that of `call`, on tensors and arrays."""
-    like = next(type(x) for x in operands if isinstance(x, TensorBase))
     wants = sum(1 << i for i, x in enumerate(operands) if isinstance(x, TensorBase) and x._wants)
     arrays = [x._data if isinstance(x, TensorBase) else x for x in operands]
     made = [like._of(result) for result in function(*arrays)]

@@ -14,6 +14,7 @@ from .apply import apply
 from .base import TensorBase
 from .inplace import update
 from .layout import lay_out
+from .modes import MODE
 from .operators import apply_ufunc, as_operand
 
 UPDATES: frozenset[Any] = frozenset(
@@ -33,11 +34,11 @@ def apply_numpy_ufunc(
     if any(isinstance(x, TracedArray) for x in inputs):
         return NotImplemented
     if method == "at":
-        update(_at(ufunc), inputs[0], [as_operand_or_key(x) for x in inputs[1:]], kwargs)
+        update_any(_at(ufunc), inputs[0], [as_operand_or_key(x) for x in inputs[1:]], kwargs)
         return None
     function = ufunc if method == "__call__" else _ufunc_method(ufunc, method)
     out = kwargs.get("out")
-    if out is not None and out != (None,) * len(out):
+    if out is not None and any(target is not None for target in out):
         return _into(function, inputs, kwargs)
     if method == "__call__" and not kwargs:
         if len(inputs) == 2:
@@ -74,21 +75,15 @@ def _remembered(key: Any, bound: Callable[..., Any], name: str) -> Callable[...,
     return _KNOWN[key]
 
 
-def _into(
-    function: Callable[..., Any],
-    inputs: Sequence[Any],
-    kwargs: Mapping[str, Any],
-) -> Any:
-    """A ufunc with `out=`: computed, then stored in its targets."""
+def _into(function: Callable[..., Any], inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """A ufunc with `out=`."""
     outs = kwargs["out"]
     rest = {name: value for name, value in kwargs.items() if name != "out"}
-    if len(outs) == 1 and isinstance(outs[0], TensorBase):
-        update(_storing(function), outs[0], inputs, rest)
+    if len(outs) == 1:
+        update_any(_storing(function), outs[0], inputs, rest)
         return outs[0]
     results = function(*inputs, **rest)
-    several = results if isinstance(results, tuple) else (results,)
-    delivered = tuple(map(_store, outs, several))
-    return delivered if isinstance(results, tuple) else delivered[0]
+    return tuple(map(_store, outs, results))
 
 
 def _storing(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -102,24 +97,32 @@ def _storing(function: Callable[..., Any]) -> Callable[..., Any]:
 def _store(out: Any, result: Any) -> Any:
     if out is None:
         return result
-    if isinstance(out, TensorBase):
-        update(operator.setitem, out, (..., result), {})
-        return out
-    store_plainly(out, result)
+    update_any(operator.setitem, out, (..., result), {})
     return out
 
 
-def store_plainly(out: Any, result: Any) -> None:
-    """Write the values of a tensor to a NumPy array, which cannot carry its history."""
-    if isinstance(result, TensorBase):
-        if result._wants:
-            raise DifferentiationError(
-                "what is computed from tensors that require gradients is stored in a tensor",
-                given=f"out= a numpy.ndarray of shape {out.shape}",
-                hint="make it one with tl.Tensor(array), or detach the operands",
-            )
-        result = result._data
-    np.copyto(out, result, casting="same_kind")
+def update_any(
+    write: Callable[..., Any], target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """`write(target, *args, **kwargs)` on a tensor, or on an array that cannot carry history."""
+    if isinstance(target, TensorBase):
+        return update(write, target, args, kwargs)
+    operands, layout = lay_out((target, *args), kwargs)
+    tensors = [x for x in operands if isinstance(x, TensorBase)]
+    if not MODE.grad or not any(x._wants for x in tensors):
+        layout.call(write, [x._data if isinstance(x, TensorBase) else x for x in operands])
+        return None
+    if MODE.stand_ins is None:
+        raise DifferentiationError(
+            "what is computed from tensors that require gradients is stored in a tensor",
+            given=f"a numpy.ndarray of shape {target.shape} that is written to",
+            hint="make it one with tl.Tensor(array), or detach the operands",
+        )
+    found = MODE.stand_ins.find(target)
+    standing = found if isinstance(found, TensorBase) else type(tensors[0])._of(target.copy())
+    update(write, standing, args, kwargs)
+    MODE.stand_ins.store(target, standing)
+    return None
 
 
 def apply_numpy_function(
@@ -130,10 +133,8 @@ def apply_numpy_function(
 ) -> Any:
     """What NumPy gives for `function(*args, **kwargs)`."""
     if function in UPDATES:
-        if isinstance(args[0], TensorBase):
-            update(function, args[0], args[1:], kwargs)
-            return None
-        return store_plainly(args[0], args[1])
+        update_any(function, args[0], args[1:], kwargs)
+        return None
     out = kwargs.get("out")
     if out is None:
         return apply(like, function, *lay_out(args, kwargs))

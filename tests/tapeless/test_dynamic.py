@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import tapeless as tl
-from tapeless.compiler.differentiate.expand import expand_transformations
 from tapeless.compiler.trace.context import current_trace
-from tapeless.dynamic import EagerTrace
-from tapeless.errors import DTypeError, OutOfBoundsError, TraceError, UnsupportedError
+from tapeless.dynamic import DynamicTrace
+from tapeless.errors import DTypeError, UnsupportedError
 from tapeless.ir.ops import OPS
-from tapeless.runtime.eager import EagerEmitter, EagerValue
+from tapeless.tensor import Tensor
+from tapeless.tensor.emitter import TensorEmitter
 
 X = np.array([0.3, -1.2, 2.0])
 
@@ -127,17 +127,22 @@ def test_the_tape_is_thrown_away():
     kept: list[Any] = []
 
     def f(x):
-        gradient = tl.grad(lambda x: np.sum(np.sin(x) * x))(x)
+        def loss(x):
+            y = np.sin(x) * x
+            kept.append(weakref.ref(y.grad_fn))
+            return np.sum(y)
+
+        gradient = tl.grad(loss)(x)
+        assert kept[0]() is None  # without the collector: nothing refers to itself
         trace = current_trace()
         kept.append(weakref.ref(trace))
-        assert isinstance(trace, EagerTrace)
+        assert isinstance(trace, DynamicTrace)
         assert not trace.recording
-        assert trace.emitter._tape == []
         return gradient
 
     tl.compile(f).dynamic(X)
     gc.collect()
-    assert kept[0]() is None
+    assert [reference() for reference in kept] == [None, None]
 
 
 def test_a_failure_inside_a_gradient_leaves_nothing_open():
@@ -146,7 +151,7 @@ def test_a_failure_inside_a_gradient_leaves_nothing_open():
             tl.grad(lambda x: np.sum(x) / len(bad) if bad else 1 / 0)(x)
         except ZeroDivisionError:
             trace = current_trace()
-            assert isinstance(trace, EagerTrace)
+            assert isinstance(trace, DynamicTrace)
             assert not trace.recording
             return tl.grad(lambda x: np.sum(x**2))(x)
 
@@ -175,9 +180,10 @@ def test_running_dynamically_compiles_nothing():
     assert f.cache_info() == (0, 0, 0, 0, 0, ())
 
 
-def test_data_decides_only_outside_of_transformations():
-    with pytest.raises(TraceError, match=r"test_dynamic.py:\d+: `if`"):
-        tl.compile(lambda x: tl.grad(lambda x: x[0] if x[0] > 0 else x[1])(x)).dynamic(X)
+def test_data_decides_inside_of_transformations_too():
+    f = tl.compile(lambda x: tl.grad(lambda x: x[0] if x[0] > 0 else x[1])(x))
+    assert f.dynamic(X).tolist() == [1.0, 0.0, 0.0]
+    assert f.dynamic(-X).tolist() == [0.0, 1.0, 0.0]
 
 
 def test_unsupported_functions_and_types_are_errors_of_ours():
@@ -185,34 +191,19 @@ def test_unsupported_functions_and_types_are_errors_of_ours():
         tl.compile(lambda x: tl.grad(lambda x: np.sum(np.fft.fft(x)))(x)).dynamic(X)
     with pytest.raises(DTypeError, match="complex128"):
         tl.compile(lambda x, z: tl.grad(lambda x, z: np.sum(x))(x, z)).dynamic(X, X * 1j)
-    with pytest.raises(OutOfBoundsError, match=r"test_dynamic.py:\d+: gather needs indices"):
+    with pytest.raises(IndexError, match="out of bounds"):
         tl.compile(lambda x: tl.grad(lambda x: np.sum(x[(x * 9).astype(int)]))(x)).dynamic(X)
 
 
 def test_an_emitter_executes_operations_at_once():
-    emitter = EagerEmitter(expand_transformations)
-    (z,) = emitter.emit(OPS["add"], (EagerValue(X), EagerValue(X)))
-    assert z.array.tolist() == (2 * X).tolist()
+    (z,) = TensorEmitter().emit(OPS["add"], (Tensor(X), Tensor(X)))
+    assert z.numpy().tolist() == (2 * X).tolist()
     assert str(z.type) == "f64[3]"
 
 
-def test_recordings_nest_and_the_outer_one_contains_the_inner():
-    emitter = EagerEmitter(expand_transformations)
-    x = EagerValue(X)
-    emitter.emit(OPS["neg"], (x,))
-    with emitter.recording() as outer:
-        emitter.emit(OPS["sin"], (x,))
-        with emitter.recording() as inner:
-            emitter.emit(OPS["cos"], (x,))
-        emitter.emit(OPS["exp"], (x,))
-    assert [node.op.name for node in inner] == ["cos"]
-    assert [node.op.name for node in outer] == ["sin", "cos", "exp"]
-    assert emitter._tape == []
-
-
-def test_negative_integer_powers_are_errors_of_ours():
+def test_negative_integer_powers_are_numpys_errors():
     def f(x, n):
         return tl.grad(lambda x: np.sum(x * (x.astype(int)) ** n))(x)
 
-    with pytest.raises(ValueError, match=r"test_dynamic.py:\d+: pow needs operands"):
+    with pytest.raises(ValueError, match="negative integer powers"):
         tl.compile(f).dynamic(X, np.array([-1, 1, 1]))

@@ -1,0 +1,87 @@
+"""`tl.custom_vjp` functions on tensors: the user's rule is run as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..ir.errors import ArgumentError, UnsupportedError
+from ..ir.pytree import TreeDef, flatten
+from .function import RuleNode
+from .modes import MODE
+from .tensor import Tensor
+
+
+def apply_rule(
+    fn: Callable[..., Any],
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    args: Sequence[Any],
+) -> Any:
+    """`fn(*args)`, whose derivative is defined by `forward` and `backward`.
+
+    What `forward` does is recorded, so that the derivative's own derivative with respect to the
+    residuals is known. Raises `ArgumentError` where the functions do not fit together,
+    `UnsupportedError` for in-place updates of an argument.
+    """
+    leaves, _ = flatten(tuple(args))
+    wants = [isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves]
+    if not (MODE.grad and any(wants)):
+        return fn(*args)
+    name = getattr(fn, "__name__", type(fn).__name__)
+    before = _versions(leaves)
+    pair = forward(*args)
+    if _versions(leaves) != before:
+        raise UnsupportedError(
+            "a function with a custom derivative updates nothing outside in place",
+            given=f"{name} or its rule does",
+            hint="return the new value instead",
+        )
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise ArgumentError(
+            "the forward function of custom_vjp returns (out, residuals)",
+            given=f"{type(pair).__name__} {pair!r:.60}",
+        )
+    out, residuals = pair
+    results, tree = flatten(out)
+    made = [Tensor._of(x._data, x._memory) if isinstance(x, Tensor) else x for x in results]
+    is_tensor = [isinstance(x, Tensor) for x in results]
+
+    def pull(*gradients: Tensor) -> tuple[Any, ...]:
+        remaining = iter(gradients)
+        cotangent = [next(remaining) if tensor else None for tensor in is_tensor]
+        return tuple(_cotangents(backward(residuals, tree.unflatten(cotangent)), args))
+
+    RuleNode(name, pull, leaves, wants, [x for x in made if isinstance(x, Tensor)])
+    return tree.unflatten(made)
+
+
+def _versions(leaves: Sequence[Any]) -> list[int]:
+    return [leaf._memory.version for leaf in leaves if isinstance(leaf, Tensor)]
+
+
+def _cotangents(result: Any, args: Sequence[Any]) -> list[Any]:
+    """A cotangent per leaf of the arguments, from what the backward function returned."""
+    if not isinstance(result, tuple) or len(result) != len(args):
+        raise ArgumentError(
+            f"the backward function of custom_vjp returns a tuple of {len(args)} cotangents, one "
+            "per argument",
+            given=f"{type(result).__name__} {result!r:.60}",
+        )
+    cotangents: list[Any] = []
+    for index, (entry, argument) in enumerate(zip(result, args, strict=True)):
+        leaves, tree = flatten(argument)
+        given, structure = flatten(entry)
+        if entry is None:
+            given = [None] * len(leaves)
+        elif structure != tree:
+            raise ArgumentError(
+                f"the cotangent of argument {index} is structured like the argument",
+                given=f"{_sketch(structure)} for {_sketch(tree)}",
+            )
+        cotangents.extend(given)
+    return cotangents
+
+
+def _sketch(tree: TreeDef) -> str:
+    return str(tree.unflatten(["·"] * tree.num_leaves))
