@@ -22,6 +22,9 @@ from .compiled import CompiledFunction, Specialization
 from .compiler.trace.function import TracedFunction
 from .compiler.trace.kinds import Kind
 from .compiler.trace.results import Computed, Fixed, Input, Result, ViewOf
+from .drawing import Drawing
+from .drawing.functions import DEFAULT_STAGE, draw, draw_program
+from .drawing.measure import DOWN
 from .feeds import GraphSignature, description
 from .ir.errors import ArgumentError
 from .ir.types import TensorType
@@ -72,7 +75,7 @@ class StaticGraph:
         self._fixed = dict(fixed)
         signature = GraphSignature.of(self.name, function.__wrapped__, made.traced, self._fixed)
         self._signature = function.signature = signature
-        traced = made.traced
+        traced = self._traced = made.traced
         count = len(traced.arguments)
         entries = [_input_port(traced, i) for i in range(len(traced.input_names))]
         self.inputs: Mapping[str, Port] = {port.name: port for port in entries[:count]}
@@ -96,6 +99,28 @@ class StaticGraph:
         Raises `ArgumentError` for inputs that are missing, unknown, or of another type.
         """
         return self._function(**self._signature.in_order(inputs), **self._fixed)
+
+    def draw(
+        self,
+        /,
+        *,
+        stage: str | Sequence[str] | None = None,
+        values: bool = False,
+        direction: str | None = None,
+        **inputs: Any,
+    ) -> Drawing:
+        """The picture of the graph, as `tl.draw` makes it; with `values`, those for `inputs`."""
+        if values:
+            given = {**self._signature.in_order(inputs), **self._fixed}
+            return draw(self._function, stage=stage, values=True, direction=direction, **given)
+        if inputs:
+            raise ArgumentError(
+                f"a drawing of graph {self.name} needs inputs for their values alone",
+                given=", ".join(inputs),
+                hint="leave them out, or pass values=True",
+            )
+        stages = (stage,) if isinstance(stage, str) else stage or (DEFAULT_STAGE,)
+        return draw_program(self.lowered, stages, direction or DOWN, self._traced)
 
     @property
     def cost(self) -> Cost:

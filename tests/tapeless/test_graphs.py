@@ -123,6 +123,24 @@ def test_printing_shows_the_program_before_and_after_fusion(graph) -> None:
     assert len(parse_graph(text).inputs) == len(parse_graph(after).inputs) == len(graph.inputs)
 
 
+def test_a_graph_draws_itself(graph) -> None:
+    svg = tl.draw(graph, stage=("optimized", "fused")).svg
+    for text in ("before fusion", "after fusion", "tanh", "params"):
+        assert text in svg
+    assert graph.draw().svg == tl.draw(graph).svg
+    assert graph.draw(direction="right").svg != graph.draw().svg
+
+
+def test_a_drawing_shows_values_for_inputs() -> None:
+    graph = tl.build_graph(lambda x, y, z: (x + y) * z, 1.0, 1.0, 1.0)
+    svg = tl.draw(graph, values=True, x=-2.0, y=5.0, z=-4.0).svg
+    assert "-12" in svg.replace("\N{MINUS SIGN}", "-")
+    with pytest.raises(ArgumentError, match="leave them out, or pass values=True"):
+        graph.draw(x=-2.0)
+    with pytest.raises(ArgumentError, match="needs z"):
+        graph.draw(values=True, x=1.0, y=1.0)
+
+
 def test_repr_lists_what_goes_in_and_out(graph) -> None:
     lines = repr(graph).splitlines()
     assert lines[0] == f"<static graph step: {graph.cost.kernels} kernels"
