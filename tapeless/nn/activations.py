@@ -142,5 +142,6 @@ def gelu(x: Array, exact: bool = False) -> Array:
     """
     if exact:
         return x * normal_cdf(x)
-    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
+    near = np.clip(x, -8, 8)  # beyond, tanh is ±1 in every dtype, and x³ might overflow
+    inner = math.sqrt(2 / math.pi) * (near + 0.044715 * (near * near * near))
     return 0.5 * x * (1 + np.tanh(inner))

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..compiler.trace.array import TracedArray
 from ..compiler.trace.graph_trace import GraphTrace
-from ..ir.errors import ArgumentError
-from .arrays import Array, as_array
+from ..ir.errors import ArgumentError, ShapeError
+from .arrays import Array, shape_of
 
 __all__ = ["dropout"]
 
@@ -20,12 +20,19 @@ def dropout(x: Array, rate: float, noise: Array | np.random.Generator) -> Array:
     bare arrays and Tensors a NumPy generator does as well; a compiled function refuses it, as it
     would draw once and for all. The result has the shape and dtype of x. (Srivastava et al. 2014.)
 
-    Raises `ArgumentError` for a rate outside of [0, 1) or a generator while tracing.
+    Raises `ArgumentError` for a rate outside of [0, 1) or a generator while tracing, `ShapeError`
+    for noise of another shape.
     """
     check_rate(rate, "dropout")
     if isinstance(noise, np.random.Generator):
         noise = _drawn(x, noise)
-    return np.where(noise < rate, 0, x * (1 / (1 - rate)))
+    result = np.where(noise < rate, 0, x * (1 / (1 - rate)))
+    if shape_of(result) != shape_of(x):
+        raise ShapeError(
+            f"the noise of dropout broadcasts to x of shape {shape_of(x)}",
+            given=f"shape {shape_of(noise)}",
+        )
+    return result
 
 
 def check_rate(rate: float, name: str) -> None:
@@ -42,4 +49,4 @@ def _drawn(x: Array, generator: np.random.Generator) -> Array:
             hint="noise=tl.nn.uniform(stream, x.shape) with stream=tl.nn.stream(generator) "
             "an argument of the function",
         )
-    return generator.random(as_array(x).shape)
+    return generator.random(shape_of(x))

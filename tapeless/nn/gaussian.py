@@ -46,6 +46,7 @@ def normal_cdf(x: Array) -> Array:
     """
     x = floating(x)
     z = np.where(x < 0, -x, x)  # unlike np.abs with a derivative at 0, from the right
+    z = np.minimum(z, 40)  # beyond, the tail is 0 in every dtype, and z² might overflow
     t = _CENTRE / (_CENTRE + z)
     s = 2 * t - 1
     p = _COEFFICIENTS[-1] * s + _COEFFICIENTS[-2]

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ...ir.errors import ArgumentError, ShapeError, TapelessError
+from ...ir.errors import ArgumentError, DTypeError, ShapeError, TapelessError
 from ...ir.pytree import Leaf
 from ..arrays import Array, as_array, shape_of
 from ..initializers import Initializer
@@ -90,6 +90,7 @@ class Layer(Leaf):
         """
         with within(self.title):
             check_generator(generator)
+            check_floating(dtype)
             return self.make_params(generator, self._taken(input_shape), dtype)
 
     def init_state(
@@ -98,6 +99,7 @@ class Layer(Leaf):
         """New state for examples of shape `input_shape`; structured as the parameters are."""
         with within(self.title):
             check_generator(generator)
+            check_floating(dtype)
             return self.make_state(generator, self._taken(input_shape), dtype)
 
     def __call__(
@@ -208,6 +210,12 @@ def check_generator(generator: Any) -> None:
             given=f"{type(generator).__name__} {generator!r:.40}",
             hint="np.random.default_rng(seed)",
         )
+
+
+def check_floating(dtype: Any) -> None:
+    """Raise `DTypeError` unless parameters of `dtype` can be trained."""
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise DTypeError("parameters are float32 or float64", given=f"dtype {np.dtype(dtype)}")
 
 
 def needs_state(state: State, names: tuple[str, ...], why: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ...ir.errors import ShapeError
+from ..arrays import Array, shape_of
 from ..dropout import check_rate, dropout
 from ..randomness import stream, uniform
 from .base import Layer, Params, Shape, State, needs_state
@@ -22,8 +23,15 @@ class Activation(Layer):
     function: Callable[[Array], Array]
 
     def apply(self, params: Params, x: Array, state: State, training: bool) -> Array:
-        """The function of x."""
-        return self.function(x)
+        """The function of x; `ShapeError` if that has another shape."""
+        result = self.function(x)
+        if shape_of(result) != shape_of(x):
+            raise ShapeError(
+                "the function keeps the shape of its argument",
+                given=f"{shape_of(x)} became {shape_of(result)}",
+                hint="write a layer of your own: a subclass of nn.Layer",
+            )
+        return result
 
 
 @dataclass(frozen=True, repr=False)

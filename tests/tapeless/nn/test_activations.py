@@ -151,6 +151,15 @@ def test_far_out_values_and_derivatives_are_the_limits(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_nothing_overflows_where_the_function_is_finite(name: str) -> None:
+    case, x = CASES[name], np.array([-1e37, 1e37], np.float32)
+    for got in everywhere(case.function, x).values():
+        assert np.isfinite(got).all()
+    for got in gradients(lambda x: case.function(x) * np.float32(1e-3), x).values():
+        assert np.isfinite(got).all()
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_derivatives_at_kinks_are_those_documented(name: str) -> None:
     case = CASES[name]
     x = np.array(list(case.slopes), np.float64)

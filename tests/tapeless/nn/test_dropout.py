@@ -9,7 +9,7 @@ import pytest
 
 import tapeless as tl
 from tapeless import nn
-from tapeless.errors import ArgumentError, DTypeError
+from tapeless.errors import ArgumentError, DTypeError, ShapeError
 
 from .modes import everywhere, gradients
 
@@ -99,6 +99,8 @@ def test_noise_may_broadcast_and_the_dtype_is_that_of_x() -> None:
     got = nn.dropout(X.astype(np.float32), 0.5, noise)
     assert got.dtype == np.float32
     assert (got != 0).tolist() == np.broadcast_to(noise >= 0.5, X.shape).tolist()
+    with pytest.raises(ShapeError, match=r"broadcasts to x of shape \(50,\).*\(40, 1\)"):
+        nn.dropout(X[0], 0.5, noise)
 
 
 def test_a_generator_serves_bare_arrays_and_is_refused_while_compiling() -> None:

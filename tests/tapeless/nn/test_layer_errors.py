@@ -140,6 +140,16 @@ CALLS: dict[str, tuple[Any, str, Any]] = {
         r"Dropout\(1.5\): the rate of dropout is a number from \[0, 1\)",
         lambda: nn.Dropout(1.5).output_shape(3),
     ),
+    "parameters of integers": (
+        DTypeError,
+        r"Dense\(3\): parameters are float32 or float64; given: dtype int64",
+        lambda: nn.Dense(3).init(RNG, 4, np.int64),
+    ),
+    "a function that changes the shape": (
+        ShapeError,
+        r"Sequential: layer 0: Activation\(<lambda>\): the function keeps.*\(2, 3\) became \(2,\)",
+        lambda: nn.Sequential(lambda x: x.mean(axis=1))(({},), np.zeros((2, 3))),
+    ),
     "a class for a layer": (
         ArgumentError,
         r"layers are .*; layer 1 is neither; given: <class .*\n  hint: Dense\(\.\.\.\)",
