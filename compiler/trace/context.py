@@ -88,7 +88,7 @@ class Trace(ABC):
     def foreign(self, array: ForeignArray) -> TracedArray:
         """The traced array for a `tapeless.Tensor`; `TraceError` where programs are compiled."""
         if self.parent is None:
-            raise foreign_refused(array)
+            raise foreign_refused(type(array))
         with activate(self.parent):
             outer = self.parent.foreign(array)
         return self.adopt(outer)
@@ -115,11 +115,11 @@ class Trace(ABC):
         """Called when a runtime Python int is used as `dtype`, whose range it must not leave."""
 
 
-def foreign_refused(array: ForeignArray) -> TraceError:
+def foreign_refused(kind: type[ForeignArray]) -> TraceError:
     """The error for a define-by-run tensor in a function that is compiled."""
     return TraceError(
         "a compiled or transformed function computes with arrays",
-        given=f"a {type(array).__name__}, whose operations run one by one",
+        given=f"a {kind.__name__}, whose operations run one by one",
         hint="pass x.numpy() as an argument, or use x.backward() instead of tl.grad",
     )
 

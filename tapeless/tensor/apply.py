@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler.trace.context import current_trace, foreign_refused
 from ..ir.pytree import flatten
 from ..ir.types import TensorType
 from .base import TensorBase, View
@@ -28,6 +29,8 @@ def apply(
     """`function(*operands)`, or `layout.call(function, operands)`; tensors of class `like`."""
     arrays: list[Any] = []
     wants, bit = 0, 1
+    if current_trace() is not None:
+        require_values(like)
     if MODE.stand_ins is not None:
         operands = [MODE.stand_ins.find(x) if x.__class__ is np.ndarray else x for x in operands]
     for x in operands:
@@ -43,7 +46,7 @@ def apply(
     if result.__class__ is np.ndarray or isinstance(result, np.generic):
         made = like._of(result)
         if layout is not None and result.__class__ is np.ndarray:
-            _link(made, function, operands, arrays, layout)
+            _link([made], None, function, operands, arrays, layout)
         if wants and MODE.grad and result.dtype.kind in "fcO":
             _record([made], [result], function, operands, arrays, layout, wants)
         return made
@@ -65,6 +68,8 @@ def _apply_many(
     if not found:
         return result
     made = [like._of(x) for x in found]
+    if layout is not None:
+        _link(made, leaves, function, operands, arrays, layout)
     if wants and MODE.grad and any(x.dtype.kind in "fcO" for x in found):
         _record(made, found, function, operands, arrays, layout, wants)
     remaining = iter(made)
@@ -110,21 +115,24 @@ def _new_call(
 
 
 def _link(
-    made: TensorBase,
+    made: Sequence[TensorBase],
+    leaves: Sequence[Any] | None,
     function: Callable[..., Any],
     operands: Sequence[Any],
     arrays: Sequence[Any],
     layout: Layout,
 ) -> None:
-    """Say that `made` is a view of an operand, if it is."""
-    data = made._data
-    if data.base is None and all(data is not array for array in arrays):
-        return
-    for x, array in zip(operands, arrays, strict=True):
-        if isinstance(x, TensorBase) and np.may_share_memory(data, array):
-            made._memory = x._memory
-            made._view = View(x, function, operands, layout, x._memory.version)
-            return
+    """Say which results are views of operands; `leaves` are all of them if there are several."""
+    for tensor in made:
+        data = tensor._data
+        if data.base is None and all(data is not array for array in arrays):
+            continue
+        for x, array in zip(operands, arrays, strict=True):
+            if isinstance(x, TensorBase) and np.may_share_memory(data, array):
+                number = None if leaves is None else [leaf is data for leaf in leaves].index(True)
+                tensor._memory = x._memory
+                tensor._view = View(x, function, operands, layout, x._memory.version, number)
+                break
 
 
 def refresh(x: TensorBase) -> None:
@@ -135,9 +143,16 @@ def refresh(x: TensorBase) -> None:
         return
     before, MODE.grad = MODE.grad, True
     try:
-        again = apply(type(x), view.function, view.operands, view.layout)
+        again = view.chosen(apply(type(x), view.function, view.operands, view.layout))
     finally:
         MODE.grad = before
     x._data, x._memory = again._data, again._memory
     x._node, x._slot, x._wants = again._node, again._slot, again._wants
     view.version = x._memory.version
+
+
+def require_values(like: type[TensorBase]) -> None:
+    """Raise `TraceError` inside a function that is compiled: values would become constants."""
+    trace = current_trace()
+    if trace is not None and not trace.at_once:
+        raise foreign_refused(like)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..compiler.trace.foreign import ForeignArray
+from ..ir.pytree import flatten
 from .layout import Layout
 from .lines import Place
 
@@ -33,6 +34,21 @@ class View:
     operands: Sequence[Any]
     layout: Layout
     version: int
+    result: int | None = None
+
+    def of(self, source: Any) -> Any:
+        """The same view of another array or tensor; it is result number `result` of the call."""
+        operands = [source if x is self.parent else data_of(x) for x in self.operands]
+        return self.chosen(self.layout.call(self.function, operands))
+
+    def chosen(self, out: Any) -> Any:
+        """The view among the results of the call."""
+        return out if self.result is None else flatten(out)[0][self.result]
+
+
+def data_of(x: Any) -> Any:
+    """The array of a tensor; other operands are what they are."""
+    return x._data if isinstance(x, TensorBase) else x
 
 
 class TensorBase(ForeignArray):

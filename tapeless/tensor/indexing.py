@@ -21,7 +21,7 @@ def getitem(x: TensorBase, key: Any) -> Any:
 
 def setitem(x: TensorBase, key: Any, value: Any) -> None:
     """Replace the elements of `x` at `key`."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | int | float):
         value = np.asarray(value)
     update(operator.setitem, x, (_positions(key), value), {})
 

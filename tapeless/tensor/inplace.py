@@ -16,8 +16,8 @@ import numpy as np
 
 from ..ir.errors import DifferentiationError
 from ..ir.types import TensorType
-from .apply import NUMBERS, refresh
-from .base import TensorBase, View
+from .apply import NUMBERS, refresh, require_values
+from .base import TensorBase, View, data_of
 from .calls import CALLS
 from .layout import Layout, lay_out
 from .lines import place
@@ -26,10 +26,19 @@ from .node import CallNode, edge_of, snapshot
 
 
 def update(
-    write: Callable[..., Any], target: TensorBase, args: Sequence[Any], kwargs: Mapping[str, Any]
+    write: Callable[..., Any],
+    target: TensorBase,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    numbers: bool = False,
 ) -> None:
-    """`write(target, *args, **kwargs)`. Raises `DifferentiationError` for a leaf in grad mode."""
-    operands, layout = lay_out((target, *args), kwargs)
+    """`write(target, *args, **kwargs)`. Raises `DifferentiationError` for a leaf in grad mode.
+
+    With `numbers`, Python numbers are operands, not part of what is traced.
+    """
+    require_values(type(target))
+    operands, layout = lay_out((target, *args), kwargs, numbers=numbers)
     if MODE.stand_ins is not None:
         found = [MODE.stand_ins.find(x) if x.__class__ is np.ndarray else x for x in operands[1:]]
         operands = [target, *found]
@@ -39,7 +48,7 @@ def update(
     root, chain = view_chain(target)
     if MODE.preserve:
         root._data = root._data.copy()
-    arrays = [_data(x) for x in operands]
+    arrays = [data_of(x) for x in operands]
     arrays[0] = seen_through(root._data, chain)
     floating = root._data.dtype.kind == "f"
     recorded = MODE.grad and floating and any(_wants(x) for x in (root, *operands))
@@ -77,10 +86,6 @@ def view_chain(target: TensorBase) -> tuple[TensorBase, list[View]]:
     return target, chain
 
 
-def _data(x: Any) -> Any:
-    return x._data if isinstance(x, TensorBase) else x
-
-
 def _wants(x: Any) -> bool:
     return isinstance(x, TensorBase) and x._wants
 
@@ -88,8 +93,7 @@ def _wants(x: Any) -> bool:
 def seen_through(array: Any, chain: Sequence[View]) -> Any:
     """What a chain of views makes of another array or tensor."""
     for view in chain:
-        operands = [array if x is view.parent else _data(x) for x in view.operands]
-        array = view.layout.call(view.function, operands)
+        array = view.of(array)
     return array
 
 
@@ -104,7 +108,12 @@ class _Update:
     def key(self) -> tuple[Any, ...]:
         """Equal for updates that are the same function."""
         steps = [
-            (view.function, view.layout.key, [x is view.parent for x in view.operands].index(True))
+            (
+                view.function,
+                view.layout.key,
+                [x is view.parent for x in view.operands].index(True),
+                view.result,
+            )
             for view in self._chain
         ]
         return self._write, self._layout.key, tuple(steps)
@@ -118,7 +127,7 @@ class _Update:
         array = root
         for view in self._chain:
             filled = [array if x is view.parent else next(rest) for x in view.operands]
-            array = view.layout.call(view.function, filled)
+            array = view.chosen(view.layout.call(view.function, filled))
         self._layout.call(self._write, [array, *rest])
         return root
 
@@ -129,7 +138,7 @@ def _rebase(
     """Make the update the last node of the root's history."""
     others = step.others()
     operands = [root, *others, *operands]
-    arrays = [before, *map(_data, others), *arrays]
+    arrays = [before, *map(data_of, others), *arrays]
     parts: list[Any] = [step.key(), before.flags.c_contiguous]
     types: list[TensorType | None] = []
     for x in arrays:

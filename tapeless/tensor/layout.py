@@ -40,10 +40,20 @@ class Layout:
         return function(*args, **{k: _filled(v, operands) for k, v in self.kwargs.items()})
 
 
-def lay_out(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], Layout]:
-    """The arrays among the arguments, and the layout of the call."""
+def lay_out(
+    args: Sequence[Any], kwargs: Mapping[str, Any], *, numbers: bool = False
+) -> tuple[list[Any], Layout]:
+    """The arrays among the arguments, and the layout of the call.
+
+    With `numbers`, arguments that are Python numbers are operands as well.
+    """
     operands: list[Any] = []
-    frozen = [_freeze(item, operands) for item in args]
+    frozen = [
+        _operand(item, operands)
+        if numbers and item.__class__ in (int, float, bool)
+        else _freeze(item, operands)
+        for item in args
+    ]
     key: Any = tuple([part for _, part in frozen])
     template: dict[str, Any] = {}
     if kwargs:
@@ -72,14 +82,18 @@ _PLAIN = frozenset({int, str, type(None), type(...), type(np.newaxis), type})
 """Types whose values are their own key; numbers that compare equal need their type beside them."""
 
 
+def _operand(item: Any, operands: list[Any]) -> tuple[Any, Any]:
+    operands.append(item)
+    return _Slot(len(operands) - 1), _Slot
+
+
 def _freeze(item: Any, operands: list[Any]) -> tuple[Any, Any]:
     """The template of an argument and its key; arrays go to `operands`."""
     kind = item.__class__
     if kind in _PLAIN:
         return item, item
     if isinstance(item, ForeignArray | np.ndarray | np.generic):
-        operands.append(item)
-        return _Slot(len(operands) - 1), _Slot
+        return _operand(item, operands)
     if kind is slice:
         parts = [_freeze(part, operands) for part in (item.start, item.stop, item.step)]
         return slice(*[part for part, _ in parts]), (slice, *[key for _, key in parts])

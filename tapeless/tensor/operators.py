@@ -74,7 +74,7 @@ def binary(ufunc: np.ufunc, in_place: _Operator) -> tuple[_Operator, _Operator, 
             return NotImplemented
         if not isinstance(self._data, np.ndarray):  # numbers are immutable: bind the name anew
             return forward(self, other)
-        update(in_place, self, (as_operand(other),), {})
+        update(in_place, self, (as_operand(other),), {}, numbers=numbers)
         return self
 
     return forward, reflected, assigned

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..drawing.drawing import Drawing
 from ..ir.errors import DifferentiationError, DTypeError
 from ..ir.types import DTYPE_NAMES, DType, Shape, TensorType
-from .apply import apply, refresh
+from .apply import apply, refresh, require_values
 from .backward import backward
 from .base import Array, Memory
 from .indexing import getitem, setitem
@@ -20,6 +21,7 @@ from .methods import called, methods
 from .node import Node
 from .numpy_protocol import apply_numpy_function, apply_numpy_ufunc
 from .operators import Operators
+from .picture import draw_tensor
 
 
 class Tensor(Operators):
@@ -111,6 +113,7 @@ class Tensor(Operators):
 
     def numpy(self) -> Any:
         """A read-only view of the values; a NumPy scalar where NumPy gives one."""
+        require_values(type(self))
         if not isinstance(self._data, np.ndarray):
             return self._data
         view = self._data.view()
@@ -119,6 +122,7 @@ class Tensor(Operators):
 
     def item(self, *args: Any) -> Any:
         """The only element (or the one at a position) as a Python number."""
+        require_values(type(self))
         return self._data.item(*args)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -146,16 +150,16 @@ class Tensor(Operators):
         setitem(self, key, value)
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self.numpy())
 
     def __float__(self) -> float:
-        return float(self._data)
+        return float(self.numpy())
 
     def __int__(self) -> int:
-        return int(self._data)
+        return int(self.numpy())
 
     def __index__(self) -> int:
-        index: int = self._data.__index__()
+        index: int = self.numpy().__index__()
         return index
 
     # -- the graph ------------------------------------------------------------------------------
@@ -186,7 +190,7 @@ class Tensor(Operators):
 
         Warns for a tensor that was computed and does not retain its gradient: it has none.
         """
-        if self._grad is None and self._node is not None and not self._retains():
+        if self._grad is None and self.grad_fn is not None and not self._retains():
             warnings.warn(
                 "the gradient of a computed tensor is not kept: call x.retain_grad() before "
                 f"backward(), or ask a leaf ({self.describe()})",
@@ -259,6 +263,19 @@ class Tensor(Operators):
             refresh(self)
         backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
 
+    def draw(
+        self, *, values: bool = True, direction: str | None = None, **names: Tensor
+    ) -> Drawing:
+        """The recorded graph that computed this tensor, as a picture; see `tl.draw`.
+
+        With `values`, wires have their values and, if this is a scalar, their gradients, as far as
+        the graph keeps them: it does until `backward` frees it. `names` are tensors by name:
+        `loss.draw(w=w, x=x)`; the values of these are always known.
+        """
+        if self._view is not None:
+            refresh(self)
+        return draw_tensor(self, names, values, direction)
+
     # -- NumPy's protocols ----------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -286,6 +303,14 @@ class Tensor(Operators):
     def copy(self, order: str = "C") -> Any:
         """A copy with memory of its own, part of the graph."""
         return apply(type(self), _COPY, *lay_out((self,), {}))
+
+    def __reduce__(self) -> Any:
+        """Pickled as a leaf; raises for a computed tensor, whose history stays in its process."""
+        if not self.is_leaf:
+            raise DifferentiationError(
+                "a tensor is pickled without history", given=self.describe(), hint="x.detach()"
+            )
+        return type(self), (np.asarray(self._data), None, self._wants)
 
     def __copy__(self) -> Any:
         return self.copy()
