@@ -173,7 +173,7 @@ def value_names(graph: Graph) -> dict[Value, str]:
     taken = set(hints.values())
     owned: set[str] = set()
     counters: dict[str, int] = {}
-    letters = _free_letters(taken)
+    letters = free_letters(taken)
     names: dict[Value, str] = {}
     for value, hint in hints.items():
         if not hint:
@@ -195,7 +195,8 @@ def _numbered(hint: str, counters: dict[str, int], taken: set[str]) -> str:
             return name
 
 
-def _free_letters(taken: set[str]) -> Iterator[str]:
+def free_letters(taken: set[str]) -> Iterator[str]:
+    """The names a, b, …, z, aa, ab, … that are not `taken`; each becomes so when it is given."""
     number = 0
     while True:
         number += 1

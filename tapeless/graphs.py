@@ -23,8 +23,9 @@ from .compiler.trace.function import TracedFunction
 from .compiler.trace.kinds import Kind
 from .compiler.trace.results import Computed, Fixed, Input, Result, ViewOf
 from .drawing import Drawing
-from .drawing.functions import DEFAULT_STAGE, draw, draw_program
+from .drawing.functions import draw
 from .drawing.measure import DOWN
+from .drawing.program import DEFAULT_STAGE, draw_program
 from .feeds import GraphSignature, description
 from .ir.errors import ArgumentError
 from .ir.types import TensorType

@@ -10,7 +10,7 @@ from .placement import Picture, place_scene
 from .scene import TAG, Scene
 from .tags import in_columns
 
-LONG = {DOWN: 1300.0, RIGHT: 1500.0}
+LONG = {DOWN: 1300.0, RIGHT: 1800.0}
 """A picture of at most this length, in pixels, is one column (or, to the right, one row)."""
 
 ASPECT = {DOWN: 1.4, RIGHT: 1 / 1.4}

@@ -27,8 +27,8 @@ from .placement import Picture, Place, Point, inner_offset
 from .scene import PORT, TAG, UPDATE, Box, Line, Net
 from .text import GRADIENT, HEADING, NAME, OPERATION, SMALL, TYPE, Font
 
-MARGIN, CAPTION = 22.0, 58.0
-"""Space around each picture; room above it for its title and the legend."""
+MARGIN, TITLE, LEGEND = 22.0, 24.0, 34.0
+"""Space around each picture; room above it for its title, and for the legend."""
 
 ARROW, HALF_ARROW = 7.0, 3.2
 """Length of an arrowhead, and half its width."""
@@ -68,7 +68,7 @@ class Panel:
     @property
     def height(self) -> float:
         """Extent of the picture with title and legend."""
-        return self.size[1] + CAPTION
+        return self.size[1] + LEGEND + (TITLE if self.title else 0.0)
 
 
 def svg_text(panels: Sequence[Panel]) -> str:
@@ -97,10 +97,14 @@ def _n(number: float) -> str:
 
 
 def _panel(panel: Panel) -> Iterator[str]:
+    top = 0.0
     if panel.title:
         yield text_element(0, 14, panel.title, HEADING)
+        top = TITLE
+    yield f'<g transform="translate(0,{_n(top)})">'
     yield from _legend(panel)
-    yield f'<g transform="translate(0,{_n(CAPTION)})">'
+    yield "</g>"
+    yield f'<g transform="translate(0,{_n(top + LEGEND)})">'
     across = 0.0
     for column in panel.columns:
         yield from _Painter(column, 0.0, across).elements()
@@ -128,13 +132,13 @@ def _legend(panel: Panel) -> Iterator[str]:
     x = 0.0
     for kind, label in _legend_entries(panel):
         radius = 6 if kind in PILLS else 2
-        yield f'<rect class="{kind}" x="{_n(x)}" y="27" width="18" height="12" rx="{radius}"/>'
+        yield f'<rect class="{kind}" x="{_n(x)}" y="3" width="18" height="12" rx="{radius}"/>'
         if kind == UPDATE:
-            yield _rect(f"{kind} inset", x + 2.5, 29.5, 13, 7, 0)
-        yield text_element(x + 23, 37, label, SMALL)
+            yield _rect(f"{kind} inset", x + 2.5, 5.5, 13, 7, 0)
+        yield text_element(x + 23, 13, label, SMALL)
         x += SMALL.width(label) + 36
     for font, label in _number_entries(panel):
-        yield text_element(x, 37, label, font)
+        yield text_element(x, 13, label, font)
         x += font.width(label) + 13
 
 

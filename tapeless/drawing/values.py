@@ -16,12 +16,9 @@ from ..ir.graph import BACKWARD, Graph, GraphBuilder, Value
 from ..ir.interpreter import interpret, run_node
 from ..ir.types import is_float
 from .scene import Line
-from .text import GRADIENT, VALUE
+from .summary import lines_of
 
 Array = np.ndarray[Any, Any]
-
-FEW = 4
-"""Elements of an array that are all written out."""
 
 
 def value_lines(graph: Graph, arrays: Sequence[Array]) -> dict[Value, tuple[Line, ...]]:
@@ -35,31 +32,6 @@ def value_lines(graph: Graph, arrays: Sequence[Array]) -> dict[Value, tuple[Line
         _run(graph, known)
     gradients = _gradients(graph, arrays)
     return {value: lines_of(array, gradients.get(value)) for value, array in known.items()}
-
-
-def lines_of(value: Any, gradient: Any = None) -> tuple[Line, ...]:
-    """The lines for a value (None: not known) and its gradient."""
-    lines = () if value is None else (Line(summary(value), VALUE),)
-    return lines if gradient is None else (*lines, Line(summary(gradient), GRADIENT))
-
-
-def summary(array: Any) -> str:
-    """A number, a few numbers, or the range of many, with four digits."""
-    array = np.asarray(array)
-    if array.dtype == np.bool_ and array.size > FEW:
-        return f"{np.count_nonzero(array)} of {array.size} true"
-    if array.size <= FEW:
-        text = ", ".join(_number(x) for x in array.ravel())
-        return text if array.ndim == 0 else f"[{text}]"
-    if np.isnan(array).any():
-        return "nan"
-    return f"{_number(array.min())} … {_number(array.max())}"
-
-
-def _number(x: Any) -> str:
-    if x.dtype.kind == "f":
-        return f"{float(x):.4g}".replace("-", "−")
-    return str(x).replace("-", "−")
 
 
 def _run(graph: Graph, known: dict[Value, Array]) -> None:

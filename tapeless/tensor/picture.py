@@ -31,6 +31,7 @@ from ..drawing.text import TYPE
 from ..ir.errors import DifferentiationError
 from ..ir.interpreter import interpret
 from ..ir.ops import Family
+from ..ir.printer import free_letters
 from ..ir.types import is_float, type_of
 from .base import TensorBase
 from .modes import grad_mode
@@ -75,6 +76,7 @@ class _Tape:
     def __init__(self, root: TensorBase, names: Mapping[str, TensorBase], values: bool) -> None:
         self.root = root
         self.names = {_key(edge_of(x)): name for name, x in names.items()}
+        self.named = list(names.values())
         self.shows_values = values
         self.leaves, self.nodes = _reached(edge_of(root)[0])
         self.values: dict[Key, Any] = {(id(leaf), 0): leaf._data for leaf in self.leaves}
@@ -116,7 +118,9 @@ class _Tape:
     def _gradients(self) -> dict[Key, Any]:
         """The cotangent of every edge, as far as the graph is not freed."""
         found = {
-            (id(leaf), 0): leaf._grad._data for leaf in self.leaves if leaf._grad is not None
+            _key(edge_of(tensor)): tensor._grad._data
+            for tensor in (*self.leaves, *self.named)
+            if tensor._grad is not None
         }
         root = self.root._data
         if not is_float(root.dtype) or root.size != 1:
@@ -153,8 +157,16 @@ class _Tape:
         result = _key(edge_of(self.root))
         readers[result].append(Reader(len(boxes), 0))
         boxes.append(Box(OUTPUT, self.names.get(result, "result"), entries=1, exits=0))
+        free = free_letters(set(self.names.values()))
         nets = [
-            Net(places[key[0]], key[1], tuple(found), *self._label(key, edges[key]))
+            Net(
+                places[key[0]],
+                key[1],
+                tuple(found),
+                self.names.get(key) or next(free),
+                PARAMETER if isinstance(edges[key][0], TensorBase) else FORWARD_BOX,
+                self._lines(key, edges[key], shows_name=key != result),
+            )
             for key, found in readers.items()
         ]
         return Scene(boxes, nets)
@@ -179,21 +191,17 @@ class _Tape:
         different = len(_wired(node.inputs)) == 2
         return symbol if different else f" {symbol} ".join(texts)
 
-    def _label(self, key: Key, edge: Edge) -> tuple[str, str, tuple[Line, ...]]:
-        """Name, kind and lines of the wires from an edge."""
+    def _lines(self, key: Key, edge: Edge, shows_name: bool) -> tuple[Line, ...]:
+        """What stands beside the wires from an edge: name and type, value, gradient."""
         value, gradient = self.values.get(key), self.gradients.get(key)
-        name = self.names.get(key, "")
-        is_leaf = isinstance(edge[0], TensorBase)
         known = value if value is not None else gradient
         type = str(type_of(np.asarray(known))) if known is not None else _type_text(edge)
-        is_scalar = type.endswith("[]")
-        lines: list[Line] = []
-        if not is_leaf and (name or not is_scalar):
-            text = ": ".join(part for part in (name, "" if is_scalar else type) if part)
-            lines.append(Line(text, TYPE))
-        if self.shows_values:
-            lines += lines_of(value, gradient)
-        return name or type, PARAMETER if is_leaf else FORWARD_BOX, tuple(lines)
+        name = self.names.get(key, "") if shows_name else ""
+        parts = [name, "" if type.endswith("[]") else type]
+        text = ": ".join(part for part in parts if part)
+        is_leaf = isinstance(edge[0], TensorBase)
+        lines = (Line(text, TYPE),) if text and not is_leaf else ()
+        return lines + (lines_of(value, gradient) if self.shows_values else ())
 
 
 def _reached(source: Any) -> tuple[list[TensorBase], list[Node]]:

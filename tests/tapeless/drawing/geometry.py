@@ -9,13 +9,13 @@ from itertools import combinations, pairwise
 from xml.etree import ElementTree
 
 from tapeless.drawing import text as fonts
-from tapeless.drawing.svg import CAPTION, MARGIN
+from tapeless.drawing.svg import LEGEND, MARGIN, TITLE
 
 SVG = "{http://www.w3.org/2000/svg}"
 FONTS = {font.style: font for font in vars(fonts).values() if isinstance(font, fonts.Font)}
 FRAMES = {"kernel", "transform"}
 IGNORED = {"page", "spine"}
-TOP = CAPTION + MARGIN
+TOP = MARGIN + TITLE + LEGEND - 5
 """Boxes above this line belong to the legend."""
 
 
