@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -78,15 +80,23 @@ def _cases() -> list[object]:
 Results = list[dict[str, str | None]]
 
 
+@dataclass(frozen=True)
+class Run:
+    """What running a page gave: the result of each step reached, and the folder with its files."""
+
+    results: Results
+    folder: Path
+
+
 @pytest.fixture(scope="module")
-def results(
+def run_of(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Callable[[Path], Results]:
-    """What running a page gave; with `--update-golden` the page is written anew."""
+) -> Callable[[Path], Run]:
+    """The run of a page; with `--update-golden` the page and its pictures are written anew."""
     update = request.config.getoption("--update-golden")
 
     @cache
-    def run(path: Path) -> Results:
+    def run(path: Path) -> Run:
         folder = tmp_path_factory.mktemp(path.stem)
         for name in LINKED:
             (folder / name).symlink_to(ROOT / name, target_is_directory=True)
@@ -97,9 +107,16 @@ def results(
             printed = [result["printed"] or "" for result in found if result["failure"] is None]
             new = updated_page(page, page_steps[: len(printed)], printed)
             path.write_text(new, encoding="utf-8")
-        return found
+            for picture in _pictures(path):
+                shutil.copyfile(folder / picture.name, picture)
+        return Run(found, folder)
 
     return run
+
+
+def _pictures(path: Path) -> list[Path]:
+    """The pictures that a page shows; it draws them itself, under the same names."""
+    return [path.parent / target for target in links(_text(path)) if target.endswith(".svg")]
 
 
 def _run_steps(page_steps: list[Step], folder: Path) -> Results:
@@ -130,9 +147,9 @@ def _run_steps(page_steps: list[Step], folder: Path) -> Results:
 
 @pytest.mark.parametrize(("path", "number"), _cases())
 def test_block_does_what_the_page_shows(
-    path: Path, number: int, results: Callable[[Path], Results]
+    path: Path, number: int, run_of: Callable[[Path], Run]
 ) -> None:
-    found = results(path)
+    found = run_of(path).results
     if number >= len(found):
         pytest.fail("not reached: a block before it failed")
     result = found[number]
@@ -144,6 +161,14 @@ def test_block_does_what_the_page_shows(
         return
     wrong = difference(shown or [], (result["printed"] or "").splitlines())
     assert wrong is None, f"{path.name}:{step.start or step.line}: {wrong}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_pictures_are_what_the_page_draws(path: Path, run_of: Callable[[Path], Run]) -> None:
+    for picture in _pictures(path):
+        drawn = run_of(path).folder / picture.name
+        assert drawn.exists(), f"{path.name} shows {picture.name}, which no block of it draws"
+        assert _text(picture) == _text(drawn), f"{picture.name} changed: --update-golden"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -96,24 +96,3 @@ def test_digits_step_equals_the_one_written_by_hand(digits, way: str) -> None:
     for name in ours[0]:
         np.testing.assert_allclose(ours[0][name], theirs[0][name], rtol=1e-8, atol=1e-12)
     assert ours[1].step == 5
-
-
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PYTHON_BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-PICTURE = ROOT / "docs" / "regression.svg"
-
-
-@pytest.fixture
-def regression(tmp_path) -> Path:
-    """A folder with the README's regression.py."""
-    (code,) = [block for block in PYTHON_BLOCKS if block.startswith("# regression.py\n")]
-    (tmp_path / "regression.py").write_text(code, encoding="utf-8")
-    return tmp_path
-
-
-def test_readme_shows_the_real_picture(regression, request) -> None:
-    picture = run(regression, "-m", "tapeless", "dump", "regression.py", "--format", "svg")
-    if request.config.getoption("--update-golden"):
-        PICTURE.write_text(picture, encoding="utf-8")
-    assert f"(docs/{PICTURE.name})" in README
-    assert PICTURE.read_text(encoding="utf-8") == picture
