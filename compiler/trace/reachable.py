@@ -12,7 +12,7 @@ import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
@@ -294,7 +294,7 @@ class _Search:
                 continue
             self._classes.add(id(kind))
             self._namespaces.append(_Namespace(vars(kind), partial(Attribute, kind), text))
-            for name in sorted(_IMPLICIT & vars(kind).keys()):
+            for name in sorted((_IMPLICIT | _called_by_us(kind)) & vars(kind).keys()):
                 yield vars(kind)[name], f"{text}.{name}"
 
     def _visit_instance(self, item: Any, text: str) -> Iterator[_Edge]:
@@ -302,6 +302,9 @@ class _Search:
         if _is_foreign(kind) and (wrapped := getattr(item, "__wrapped__", None)) is not None:
             yield wrapped, text  # our own wrappers: what matters is the function inside
             return
+        if _is_foreign(kind) and is_dataclass(item):  # such as layers, which may hold functions
+            for held in fields(item):
+                yield getattr(item, held.name), f"{text}.{held.name}"
         attributes = getattr(item, "__dict__", None)
         if isinstance(attributes, dict):
             self._namespaces.append(_Namespace(attributes, partial(Item, attributes), text))
@@ -368,6 +371,12 @@ def _is_foreign(item: Any) -> bool:
     if not isinstance(item, type | types.FunctionType | types.BuiltinFunctionType | np.ufunc):
         return False
     return isinstance(module, str) and module.partition(".")[0] in _FOREIGN
+
+
+def _called_by_us(kind: type) -> set[str]:
+    """Names of the methods with which a class fills in what a base of this package leaves open."""
+    ours = (base for base in kind.__mro__ if base.__module__.partition(".")[0] == "tapeless")
+    return {name for base in ours for name in vars(base)}
 
 
 def _slots_of(kind: type) -> tuple[str, ...]:
