@@ -16,6 +16,8 @@ _PACKAGE_DIRECTORIES = (
 """Frames below these directories are ours or NumPy's, never the user's."""
 
 _OUR_FOLDERS = ("ir", "compiler", "runtime", "tapeless")
+_IS_CHECKOUT = os.path.isdir(os.path.join(_PACKAGE_DIRECTORIES[0], "tapeless"))
+"""In a checkout tests/ and examples/ lie beside our folders and are users; installed, all is ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,9 @@ def is_internal(filename: str) -> bool:
     ours, numpys = _PACKAGE_DIRECTORIES
     if filename.startswith(numpys) or filename.startswith("<frozen"):
         return True
-    # A source checkout holds tests/ and examples/ beside our folders: those are users.
-    return filename.startswith(ours) and filename[len(ours) :].split(os.sep)[0] in _OUR_FOLDERS
+    if not filename.startswith(ours):
+        return False
+    return not _IS_CHECKOUT or filename[len(ours) :].split(os.sep)[0] in _OUR_FOLDERS
 
 
 def user_location() -> Location | None:
