@@ -272,6 +272,26 @@ def test_layers_of_ones_own_are_dataclasses_with_three_methods() -> None:
     np.testing.assert_allclose(gradient[0]["factor"], 2 * params[1]["weight"][:, 0], rtol=1e-14)
 
 
+FACTOR = np.array([1.0, 2.0, 3.0])
+
+
+def test_arrays_that_functions_and_layers_of_ones_own_use_are_inputs() -> None:
+    """Read anew on every call of a compiled function, as by Python."""
+
+    @dataclass(frozen=True, repr=False)
+    class Times(nn.Layer):
+        def apply(self, params: Any, x: Any, state: Any, training: bool) -> Any:
+            return x * FACTOR
+
+    x = np.ones((2, 3))
+    for layer in (Times(), lambda x: x * FACTOR):
+        model = nn.Sequential(nn.Residual(layer))
+        compiled = tl.compile(lambda x, model=model: model((({},),), x))
+        for value in (2.0, 5.0):
+            FACTOR[1] = value
+            assert compiled(x)[0].tolist() == [2, 1 + value, 4]
+
+
 SUMMARY = """\
 layer                      output shape  parameters  bytes
 ──────────────────────────────────────────────────────────
