@@ -17,7 +17,7 @@ _PACKAGE_DIRECTORIES = (
 
 _OUR_FOLDERS = ("ir", "compiler", "runtime", "tapeless")
 _IS_CHECKOUT = os.path.isdir(os.path.join(_PACKAGE_DIRECTORIES[0], "tapeless"))
-"""In a checkout tests/ and examples/ lie beside our folders and are users; installed, all is ours."""
+"""In a checkout, tests/ and examples/ lie beside our folders as users; installed, all is ours."""
 
 
 @dataclass(frozen=True, slots=True)
