@@ -39,7 +39,7 @@ class Passes:
                 self.stores.setdefault(level[value], []).append(value)
         self.nodes: dict[int, list[Node]] = {}
         self.kept: dict[int, list[Value]] = {}
-        self._choose_kept(body)
+        self._choose_kept(body, space)
 
     def numbers(self) -> range:
         """The passes, the last one only for stores."""
@@ -49,7 +49,8 @@ class Passes:
         folded = [fold.node.inputs[0] for fold in self.folds.get(number, ())]
         return folded + self.stores.get(number, [])
 
-    def _choose_kept(self, body: Graph) -> None:
+    def _choose_kept(self, body: Graph, space: Space) -> None:
+        """What is expensive and varies along a row. The rest is computed once per row anyway."""
         producers = body.producers()
         first: dict[Value, int] = {}
         for number in self.numbers():
@@ -65,7 +66,8 @@ class Passes:
                     if value not in kept:
                         kept.append(value)
                     continue
-                if node.op.cost >= EXPENSIVE:
+                varies = not space.is_outer(space.alignment.get(value, ()))
+                if node.op.cost >= EXPENSIVE and varies:
                     first[value] = number
                 self.nodes.setdefault(number, []).append(node)
                 pending.extend(node.inputs)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ...ir.graph import Graph, Value
 from ...ir.types import TensorType
-from ..space import Alignment, derive
+from ..space import Alignment, Space, derive
 from ..target import Target
 from .builder import LoopBuilder
 from .collapse import collapse_axes
@@ -27,22 +27,37 @@ from .language import LANE, Affine, Bound, Division, Kernel, Phase, Share, Var, 
 from .passes import Passes
 from .pull import BodyReader, Index, Leaf, Position, buffer_access
 
-_POSITIONAL = frozenset(["gather", "iota", "argmax", "argmin", "pad", "concatenate", "update"])
+_POSITIONAL = frozenset(["gather", "argmax", "argmin", "pad", "concatenate", "update"])
+"""Ops that compute with positions along the vector axis, which are i64."""
 
 _MOST_ACCUMULATORS = 12
 """Of one reduction, in all columns."""
 
 
-def vector_lanes(body: Graph, extent: int, target: Target) -> int:
+def vector_lanes(body: Graph, space: Space, target: Target) -> int:
     """Elements per vector: what the widest element type allows, no more than the row needs."""
-    values = [*body.inputs, *(v for node in body.nodes for v in node.outputs)]
+    values = _vectors(body, space) or [*body.inputs, *body.outputs]
     itemsize = max(value.type.dtype.itemsize for value in values)
     if any(node.op.name in _POSITIONAL for node in body.nodes):
         itemsize = 8
+    extent = space.extents[-1] if space.extents else 1
     lanes = min(target.lanes(itemsize), 16)
     while lanes > 1 and lanes // 2 >= extent:
         lanes //= 2
     return lanes
+
+
+def _vectors(body: Graph, space: Space) -> list[Value]:
+    """The values that vary along the last axis of the space: the others are scalars in a vector
+    of rows, or computed once for a row."""
+    last = len(space.extents) - 1
+    constant = {value for value, axes in space.alignment.items() if last not in axes}
+    found = dict.fromkeys(value for value in body.inputs if value not in constant)
+    for node in body.nodes:
+        varies = node.op.name == "iota" or any(value in found for value in node.inputs)
+        if varies and node.output not in constant:
+            found[node.output] = None
+    return list(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,7 @@ class RowLowering:
         self.space = derive(self.body)
         extents = self.space.extents
         self.vector_axis = len(extents) - 1
-        self.lanes = vector_lanes(self.body, extents[-1] if extents else 1, target)
+        self.lanes = vector_lanes(self.body, self.space, target)
         self.builder = LoopBuilder(self.lanes)
         self.reader = BodyReader(self.body, self.builder)
         self.passes = Passes(self.body, self.space)
