@@ -30,6 +30,7 @@ from .passes.fuse import fuse_kernels, reads_only_at_index
 from .passes.memory import MemoryPlan, plan_memory
 from .passes.recompute import save_or_recompute
 from .passes.schedule import schedule
+from .passes.selects import form_selects
 from .passes.subexpressions import share_common_subexpressions
 from .passes.vector_products import expand_vector_products
 from .passes.views import simplify_views
@@ -54,6 +55,7 @@ SIMPLIFICATION: tuple[Pass, ...] = (
     Pass(
         "convolved", form_convolutions, "gradients of images are gathered, not added up in memory"
     ),
+    Pass("selected", form_selects, "a write in every row fuses with what is done along the rows"),
     Pass("viewed", simplify_views, "fewer, composed views fold into kernels and products"),
     Pass("shared", share_common_subexpressions, "backward rules ask again for forward values"),
     Pass("resimplified", simplify_algebra, "sharing and views expose further identities"),
