@@ -12,6 +12,7 @@ from .apply import apply
 from .base import TensorBase
 from .inplace import update
 from .layout import lay_out
+from .outputs import apply_into, split_out
 
 IN_PLACE = frozenset({"fill", "put", "sort", "partition"})
 """Methods that write to their array and give nothing."""
@@ -34,11 +35,15 @@ def called(name: str) -> Callable[..., Any]:
 
 def _method(name: str) -> Callable[..., Any]:
     function = called(name)
+    model = getattr(np, name, function)  # has the parameters' names
 
     def method(self: TensorBase, *args: Any, **kwargs: Any) -> Any:
-        if "out" in kwargs and kwargs["out"] is not None:
-            return getattr(np, name)(self, *args, **kwargs)
-        return apply(self.__class__, function, *lay_out((self, *args), kwargs))
+        arguments: Any = (self, *args)
+        if args or kwargs:
+            out, arguments, kwargs = split_out(model, arguments, kwargs)
+            if out is not None:
+                return apply_into(function, out, arguments, kwargs)
+        return apply(self.__class__, function, *lay_out(arguments, kwargs))
 
     method.__name__ = name
     method.__doc__ = f"NumPy's `x.{name}(...)`."
@@ -66,5 +71,5 @@ def methods() -> dict[str, Callable[..., Any]]:
     }
 
 
-_OWN = frozenset({"resize", "setfield", "setflags", "view", "byteswap", "getfield"})
+_OWN = frozenset({"resize", "setfield", "setflags", "byteswap", "getfield"})
 """Methods that change what an array is, rather than its elements: tensors do not have them."""

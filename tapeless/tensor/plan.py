@@ -99,7 +99,7 @@ class _Writer:
         """The operands of an elementwise op, unbroadcast where NumPy broadcasts them itself."""
         shape = node.output.type.shape
         forms = [self._narrow(value, shape) for value in node.inputs]
-        shapes = (form or value.type.shape for form, value in zip(forms, node.inputs, strict=True))
+        shapes = [shape if form is None else form for form in forms]
         if all(form is None for form in forms) or np.broadcast_shapes(*shapes) != shape:
             return operands
         return [

@@ -107,6 +107,11 @@ class Tensor(Operators):
         return np.matrix_transpose(self)  # type: ignore[call-overload]
 
     @property
+    def real(self) -> Any:
+        """The tensor itself: elements are real."""
+        return self
+
+    @property
     def data(self) -> Any:
         """The same memory outside the graph, like `detach()`."""
         return self.detach()
