@@ -7,8 +7,7 @@ with the backward pass), in `f.dynamic`, and on bare arrays. Step counters are a
 recompilation as they grow. Hyperparameters may be Python numbers, NumPy scalars or 0-d arrays; pass
 those that change (`lr`) as arguments of the compiled function.
 
-*Objects* (`SGD`, `Adam`, …) update Tensors after `backward()`; their step is one compiled call
-of the same functions.
+*Objects* (`SGD`, `Adam`, …) update Tensors after `backward()`, by the same functions, compiled.
 
 `clip_by_norm` and `clip_by_value` bound gradients on their way there; schedules (`CosineDecay`, …)
 make learning rates from step counts.

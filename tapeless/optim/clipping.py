@@ -30,14 +30,14 @@ def clip_by_norm(grads: Tree, max_norm: Scalar) -> Tree:
     Gradients within the bound come back with the same values; where one is NaN or infinite, so is
     the norm, and all become NaN or zero. Dtypes stay as they are.
     """
-    _require_positive("max_norm", max_norm)
+    require_positive("max_norm", max_norm)
     factor = max_norm / np.maximum(global_norm(grads), max_norm)
     return map_leaves(lambda g: g * cast(factor, g), grads)
 
 
 def clip_by_value(grads: Tree, limit: Scalar) -> Tree:
     """The gradients with every element moved into the interval from -limit to limit (limit > 0)."""
-    _require_positive("limit", limit)
+    require_positive("limit", limit)
     return map_leaves(lambda g: np.clip(g, -cast(limit, g), cast(limit, g)), grads)
 
 
@@ -45,7 +45,7 @@ def _sum_of_squares(leaf: Array) -> Scalar:
     return np.sum(np.multiply(leaf, leaf, dtype=np.float64))
 
 
-def _require_positive(name: str, bound: Scalar) -> None:
+def require_positive(name: str, bound: Scalar) -> None:
     """A bound that is known before anything runs must make sense."""
     if isinstance(bound, int | float | np.generic | np.ndarray) and not float(bound) > 0:
         raise ArgumentError(f"{name} is a positive number", given=repr(bound))

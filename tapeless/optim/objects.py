@@ -6,13 +6,14 @@
         loss(w, b, x, y).backward()
         optimizer.step()
 
-The formulas are those of `updates.py`: a step is one call of a compiled function that applies them
-to all tensors where they lie. Every tensor has a state of its own, so that one without a gradient
+The formulas are those of `updates.py`, compiled once for each type of tensor and applied where the
+tensors lie. Every tensor has a state of its own, so that one without a gradient
 is left alone as if it were not there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..ir.errors import ArgumentError
@@ -53,9 +54,9 @@ class SGD(Optimizer):
             tensors, lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
         )
 
-    def _start(self, array: Array) -> SGDState | None:
-        momentum = self.settings["momentum"]
-        if self.settings["nesterov"] and not momentum:
+    def _start(self, array: Array, settings: Mapping[str, Any]) -> SGDState | None:
+        momentum = settings["momentum"]
+        if settings["nesterov"] and not momentum:
             raise ArgumentError("nesterov=True needs momentum", given="momentum=0")
         return sgd_init(array) if momentum else None
 
@@ -70,7 +71,7 @@ class Adagrad(Optimizer):
     ) -> None:
         super().__init__(tensors, lr, eps=eps, weight_decay=weight_decay)
 
-    def _start(self, array: Array) -> Any:
+    def _start(self, array: Array, settings: Mapping[str, Any]) -> Any:
         return adagrad_init(array)
 
 
@@ -91,8 +92,8 @@ class RMSprop(Optimizer):
         settings = {"decay": decay, "eps": eps, "momentum": momentum, "weight_decay": weight_decay}
         super().__init__(tensors, lr, **settings)
 
-    def _start(self, array: Array) -> Any:
-        return rmsprop_init(array, momentum=self.settings["momentum"] > 0)
+    def _start(self, array: Array, settings: Mapping[str, Any]) -> Any:
+        return rmsprop_init(array, momentum=settings["momentum"] > 0)
 
 
 class Adam(Optimizer):
@@ -112,7 +113,7 @@ class Adam(Optimizer):
         settings = {"beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay}
         super().__init__(tensors, lr, **settings)
 
-    def _start(self, array: Array) -> Any:
+    def _start(self, array: Array, settings: Mapping[str, Any]) -> Any:
         return adam_init(array)
 
 

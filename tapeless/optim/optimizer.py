@@ -9,11 +9,12 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from ..compiled import compile
+from ..compiled import CompiledFunction, compile
 from ..ir.errors import ArgumentError
 from ..ir.pytree import flatten
+from ..ir.types import TensorType
 from ..tensor import Tensor
-from .clipping import clip_by_norm, global_norm
+from .clipping import clip_by_norm, global_norm, require_positive
 from .schedules import require_rate
 from .tensors import gradient, mark_updated, memory, require_untraced, trainable
 from .trees import Array, Scalar
@@ -22,7 +23,7 @@ Rate: TypeAlias = "float | Callable[[int], float]"
 """A learning rate, or a schedule: a function from the number of steps made to one."""
 
 Settings: TypeAlias = tuple[tuple[str, float | bool], ...]
-"""Hyperparameters and their names. One object for all steps: native calls compare identity."""
+"""Hyperparameters and their names."""
 
 Rule: TypeAlias = Callable[..., None]
 """Updates one array in place: `rule(p, g, state, lr, **settings)`."""
@@ -43,13 +44,20 @@ class Optimizer:
     def __init__(self, tensors: Any, lr: Rate, **settings: Any) -> None:
         self._tensors = trainable(tensors)
         self._settings = _checked(settings)
-        self._states = [self._start(memory(tensor)) for tensor in self._tensors]
+        self._states = self._started(self.settings)
+        self._updates = self._compiled()
         self._steps = 0
         self.lr = lr
 
-    def _start(self, array: Array) -> Any:
+    def _start(self, array: Array, settings: Mapping[str, Any]) -> Any:
         """The state of one tensor at the start of training."""
         raise NotImplementedError
+
+    def _started(self, settings: Mapping[str, Any]) -> list[Any]:
+        return [self._start(memory(tensor), settings) for tensor in self._tensors]
+
+    def _compiled(self) -> list[CompiledFunction]:
+        return [_update(type(self)._rule, self._settings, tensor.type) for tensor in self._tensors]
 
     @property
     def lr(self) -> float:
@@ -83,17 +91,11 @@ class Optimizer:
         Raises `ArgumentError` when none has one, `TraceError` while a function is traced.
         """
         require_untraced()
-        chosen = self._with_gradients()
-        _update(
-            type(self)._rule,
-            self._settings,
-            [memory(self._tensors[i]) for i in chosen],
-            [gradient(self._tensors[i]) for i in chosen],
-            [self._states[i] for i in chosen],
-            self.lr,
-        )
+        chosen, rate = self._with_gradients(), self.lr
         for i in chosen:
-            mark_updated(self._tensors[i])
+            tensor = self._tensors[i]
+            self._updates[i](memory(tensor), gradient(tensor), self._states[i], rate)
+            mark_updated(tensor)
         self._steps += 1
 
     def zero_grad(self) -> None:
@@ -107,11 +109,12 @@ class Optimizer:
         To be called between `backward()` and `step()`; see `tl.optim.clip_by_norm`.
         """
         require_untraced()
+        require_positive("max_norm", max_norm)
         chosen = [self._tensors[i] for i in self._with_gradients()]
-        gradients = [gradient(tensor) for tensor in chosen]
-        for tensor, clipped in zip(chosen, clip_by_norm(gradients, max_norm), strict=True):
-            tensor.grad = Tensor(clipped)
-        return float(global_norm(gradients))
+        norm, clipped = _clipped([gradient(tensor) for tensor in chosen], float(max_norm))
+        for tensor, values in zip(chosen, clipped, strict=True):
+            tensor.grad = Tensor(values)
+        return float(norm)
 
     def _with_gradients(self) -> list[int]:
         """Which tensors have a gradient."""
@@ -149,35 +152,30 @@ class Optimizer:
                 f"the state is that of {type(self).__name__}",
                 given=f"one of {kind}" if kind else f"{type(state).__name__} {state!r:.60}",
             )
-        before, self._settings = self._settings, _checked(state["settings"])
-        try:
-            states = self._restored(state["states"])
-        except ArgumentError:
-            self._settings = before
-            raise
-        self._states = states
-        self._steps = int(state["steps"])
+        settings = _checked(state["settings"])
+        states = self._started(dict(settings))
+        self._restore(states, state["states"])
         if state["lr"] is not None:
             self.lr = state["lr"]
+        self._settings, self._states, self._steps = settings, states, int(state["steps"])
+        self._updates = self._compiled()
 
-    def _restored(self, saved: list[Any]) -> list[Any]:
-        if len(saved) != len(self._tensors):
+    def _restore(self, states: Sequence[Any], saved: Sequence[Any]) -> None:
+        """Copy saved states into `states`, which they must be like."""
+        if len(saved) != len(states):
             raise ArgumentError(
-                f"the state is one of {len(self._tensors)} tensors", given=f"one of {len(saved)}"
+                f"the state is one of {len(states)} tensors", given=f"one of {len(saved)}"
             )
-        states = [self._start(memory(tensor)) for tensor in self._tensors]
         for i, (state, given) in enumerate(zip(states, saved, strict=True)):
             arrays, structure = flatten({} if state is None else state._asdict())
             others, other = flatten(given)
-            wanted = [(a.dtype, a.shape) for a in arrays]
-            if structure != other or wanted != [(np.asarray(a).dtype, np.shape(a)) for a in others]:
+            if structure != other or list(map(_form, arrays)) != list(map(_form, others)):
                 raise ArgumentError(
-                    f"the state of tensor {i} fits its shape {self._tensors[i].shape}",
+                    f"the state of tensor {i} is one for shape {self._tensors[i].shape}",
                     given=f"arrays of shapes {', '.join(str(np.shape(a)) for a in others)}",
                 )
             for array, value in zip(arrays, others, strict=True):
                 np.copyto(array, value)
-        return states
 
     def __repr__(self) -> str:
         settings = {"lr": self._lr, **self.settings}
@@ -185,29 +183,25 @@ class Optimizer:
         return f"{type(self).__name__}({len(self._tensors)} tensors, {listed})"
 
 
-@compile(static=("rule", "settings"))
-def _update(
-    rule: Rule,
-    settings: Settings,
-    params: Sequence[Array],
-    grads: Sequence[Array],
-    states: Sequence[Any],
-    lr: Scalar,
-) -> None:
-    """One step of all tensors as one program."""
-    for p, g, state in zip(params, grads, states, strict=True):
-        rule(p, g, state, lr, **dict(settings))
+@lru_cache(maxsize=1024)
+def _update(rule: Rule, settings: Settings, type_: TensorType) -> CompiledFunction:
+    """The compiled step of a tensor of this type: one program, and native entries of its own."""
+    given = dict(settings)
+
+    def update(p: Array, g: Array, state: Any, lr: Scalar) -> None:
+        rule(p, g, state, lr, **given)
+
+    return CompiledFunction(update)
+
+
+@compile
+def _clipped(grads: Sequence[Array], max_norm: Scalar) -> tuple[Scalar, Sequence[Array]]:
+    return global_norm(grads), clip_by_norm(grads, max_norm)
 
 
 def _checked(settings: Mapping[str, Any]) -> Settings:
     """The settings as Python numbers; `ArgumentError` for one that is out of range."""
-    return _interned(tuple((name, _setting(name, value)) for name, value in settings.items()))
-
-
-@lru_cache(maxsize=256)
-def _interned(settings: Settings) -> Settings:
-    """The same object for equal settings, so that optimizers alike share their native entries."""
-    return settings
+    return tuple((name, _setting(name, value)) for name, value in settings.items())
 
 
 def _setting(name: str, value: Any) -> float | bool:
@@ -218,6 +212,10 @@ def _setting(name: str, value: Any) -> float | bool:
         bound = "at least 0 and less than 1" if name in FRACTIONS else "finite and at least 0"
         raise ArgumentError(f"{name} is {bound}", given=f"{value!r:.60}")
     return float(value)
+
+
+def _form(array: Any) -> tuple[Any, ...]:
+    return np.asarray(array).dtype, np.shape(array)
 
 
 def _fields(state: Any) -> dict[str, Any]:
