@@ -96,12 +96,22 @@ def test_gradients_are_numerical_ones_to_second_order(name: str) -> None:
     tl.check_grads(lambda x: loss(x, "mean"), (prediction,), order=2)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_float32_losses_are_float32(name: str) -> None:
+BY_LABELS = ("cross_entropy by labels", "cross_entropy smoothed", "nll", "multiclass_hinge")
+
+
+@pytest.mark.parametrize("name", BY_LABELS)
+def test_losses_by_labels_have_the_dtype_of_the_scores(name: str) -> None:
     loss, prediction, _ = CASES[name]
-    if name.startswith(("mse", "mae", "huber", "binary", "cross_entropy by p")):
-        pytest.skip("the target of this case is float64")
-    assert tl.compile(loss, static=["r"])(prediction.astype(np.float32), "mean").dtype == np.float32
+    for got in everywhere(lambda x: loss(x, "mean"), prediction.astype(np.float32)).values():
+        assert got.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "loss", [nn.mse, nn.rmse, nn.mae, nn.huber, nn.binary_cross_entropy, nn.cross_entropy]
+)
+def test_float32_losses_are_float32(loss: Any) -> None:
+    for got in everywhere(loss, P.astype(np.float32), SOFT.astype(np.float32)).values():
+        assert got.dtype == np.float32
 
 
 def test_unknown_reductions_are_refused() -> None:

@@ -104,9 +104,13 @@ def test_training_reduces_the_loss(name: str) -> None:
     assert np.mean(np.argmax(predict(params, x, state), -1) == labels) > 0.7
 
 
-def test_the_same_run_compiled_and_define_by_run() -> None:
+def test_the_same_run_compiled_define_by_run_and_on_tensors() -> None:
     x, labels = rows()
     _, model = MODELS["normalized with dropout"]
+
+    def start() -> tuple[Any, Any]:
+        params = model.init(np.random.default_rng(1), 2)
+        return params, model.init_state(np.random.default_rng(2), 2)
 
     def step(params: Any, state: Any) -> Any:
         def loss(params: Any) -> Any:
@@ -119,8 +123,20 @@ def test_the_same_run_compiled_and_define_by_run() -> None:
     compiled = tl.compile(step)
     losses = []
     for run in (compiled, compiled.dynamic):
-        params = model.init(np.random.default_rng(1), 2)
-        state = model.init_state(np.random.default_rng(2), 2)
+        params, state = start()
         losses.append([run(params, state) for _ in range(10)])
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9)
+
+    params, state = start()
+    tensors = tl.tree_map(lambda p: tl.Tensor(p, requires_grad=True), params)
+    optimizer = tl.optim.SGD(tl.tree_leaves(tensors), lr=0.1)
+    losses.append([])
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss = nn.cross_entropy(model(tensors, x, state, training=True), labels)
+        loss.backward()
+        optimizer.step()
+        losses[-1].append(loss.item())
+
+    for others in losses[1:]:
+        np.testing.assert_allclose(others, losses[0], rtol=1e-9)
     assert len(set(losses[0])) == 10
