@@ -14,7 +14,7 @@ from collections.abc import Callable
 from ...ir.graph import Graph, Node
 from ..target import Target
 from .blocks import lower_rows
-from .convolution import ConvolutionLowering, reads_windows
+from .convolution import ConvolutionLowering, reads_windows, sums_along_memory
 from .language import Kernel, print_kernel
 from .matmul import MatmulLowering
 from .overlap import UnwindowLowering
@@ -33,7 +33,7 @@ def _rows(kind: str, body: Graph, target: Target) -> Kernel:
 
 
 def _dot(kind: str, body: Graph, target: Target) -> Kernel:
-    if reads_windows(body):
+    if reads_windows(body) or sums_along_memory(body):
         return ConvolutionLowering(body, target).lower()
     return MatmulLowering(body, target).lower()
 

@@ -28,7 +28,10 @@ _MOST_HELD = 7
 """Vectors of one row in a tile, and of one operand in all: no more than leaves room for as many
 accumulators on a machine of 16 registers."""
 
-_COST_OF_A_REGISTER = 0.003
+_STREAM_CYCLES = 2.5
+"""Of a vector from the second cache, in long runs."""
+
+_COST_OF_A_REGISTER = 0.002
 """Every register of every shape of tile is code to be compiled: some per mille of time."""
 
 
@@ -189,7 +192,7 @@ def _tilings(loops: ProductLoops, vector: int | None, widest: int, target: Targe
                     wide = columns * vectors
                     for rows in _counts(loops, row, (room - wide) // wide):
                         tile = ProductTile(vector, lanes, vectors, held, row, rows, column, columns)
-                        result.append((_cycles(loops, tile), tile))
+                        result.append((_cycles(loops, tile, target), tile))
     return result
 
 
@@ -221,14 +224,17 @@ def pieces(extent: int, size: int) -> Iterator[tuple[int, int]]:
         yield extent % size, 1
 
 
-def _cycles(loops: ProductLoops, tile: ProductTile) -> float:
-    """Two multiply-adds and two loads start per cycle; too few accumulators leave gaps."""
+def _cycles(loops: ProductLoops, tile: ProductTile, target: Target) -> float:
+    """Two multiply-adds and two loads start per cycle; too few accumulators leave gaps. Vectors of
+    the held operand come from far where all of it goes by for every tile of the other one."""
     extents = [loop.extent for loop in loops.loops]
     vector = None if tile.vector is None else loops.loops[tile.vector]
     folded = vector is not None and vector.axis is None
     vectors = 1 if vector is None else -(-vector.extent // tile.lanes)
     steps = math.prod(extents[n] for n in loops.contracted() if n != tile.vector)
     steps *= vectors if folded else 1
+    goes_by = math.prod(loop.extent for loop in loops.loops if loop.steps[tile.held] is not None)
+    far = folded and goes_by * target.vector_bytes // tile.lanes > target.l1_bytes
     load = [_load_cost(vector, side, tile.lanes) for side in (0, 1)]
     finish = 8.0 if folded else 2.0
     tiled = {tile.vector, tile.row, tile.column}
@@ -243,7 +249,8 @@ def _cycles(loops: ProductLoops, tile: ProductTile) -> float:
             for rows, down in pieces(_extent(loops, tile.row), tile.rows):
                 count = rows * columns * width
                 loads = columns * width * load[tile.held] + rows * load[1 - tile.held]
-                step = max(count / 2, loads / 2, _FMA_LATENCY) + 1
+                stream = columns * width * _STREAM_CYCLES if far else 0.0
+                step = max(count / 2, loads / 2, _FMA_LATENCY, stream) + (2 if far else 1)
                 total += across * along * down * (steps * step + finish * count)
                 code += count
     return outside * total * (1 + _COST_OF_A_REGISTER * code)

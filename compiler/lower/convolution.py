@@ -1,4 +1,4 @@
-"""Products over windows: direct convolution, without a copy of the windows.
+"""Products read where their operands lie: convolutions, and sums along contiguous memory.
 
 A `dot` whose operand shows the windows of an array reads them where they lie: along every loop of
 the product an operand moves by a fixed step (`contraction.py`). A tile of the result is kept in
@@ -21,15 +21,32 @@ from .builder import LoopBuilder
 from .contraction import choose_product_tile, pieces, product_loops
 from .division import divide, pieces_wanted
 from .language import LANE, Affine, Division, Kernel, Share, Var, index
+from .operands import product_axes
 from .pull import BodyReader, Index, Position, buffer_access
 
 Places = dict[int, Position]
 """The index along every loop."""
 
 
+_DEEP = 12
+"""Steps of the sum for each row of the result from which on adding up lanes costs less than turning
+the right operand (measured: with 64 rows between 784 and 1000 steps, with 32 below 512)."""
+
+
 def reads_windows(body: Graph) -> bool:
     """Whether a fused body of kind `dot` has operands that lie over one another."""
     return any(node.op.name == "windows" for node in body.nodes)
+
+
+def sums_along_memory(body: Graph) -> bool:
+    """Whether both operands of a product are contiguous along a sum so long that its vectors are
+    best taken along it (few rows times the transpose of a weight: gradients of small batches)."""
+    dot = next(node for node in body.nodes if node.op.name == "dot")
+    axes = product_axes(dot)
+    if axes.right_is_contiguous or not axes.sums:
+        return False
+    contiguous = axes.sums[-1].left == axes.sums[-1].right == 1
+    return contiguous and axes.depth >= _DEEP * axes.rows.extent
 
 
 class ConvolutionLowering:
@@ -46,8 +63,15 @@ class ConvolutionLowering:
         self.reader = BodyReader(body, self.builder)
         self.space = derive(body)
         self.outer = self._outer_loops()
-        extents = [self._extent(loop) for loop in self.outer]
-        self.grid: Sequence[Division] = divide(extents, pieces_wanted(body, target))
+        tiles = [
+            sum(count for _, _, count in _spans(self._extent(loop), size))
+            for loop, size in (
+                (self.tile.row, self.tile.rows),
+                (self.tile.column, self.tile.columns),
+            )
+        ]
+        units = [*(self._extent(loop) for loop in self.outer), *tiles]
+        self.grid: Sequence[Division] = divide(units, pieces_wanted(body, target))
         self._symbols = 0
 
     def _outer_loops(self) -> list[int]:
@@ -96,18 +120,28 @@ class ConvolutionLowering:
         if self._extent(loop) == 1:
             self._walk(depth + 1, {**at, loop: Position()})
             return
-        share = Share(depth) if self.grid[depth].pieces > 1 else None
         symbol = self._symbol("i")
-        with self.builder.loop(symbol, 0, self._extent(loop), share=share):
+        with self.builder.loop(symbol, 0, self._extent(loop), share=self._share(depth, 0)):
             self._walk(depth + 1, {**at, loop: Position(index(symbol))})
 
+    def _share(self, axis: int, first: int) -> Share | None:
+        """The share of a loop along an axis of the grid whose first iteration is unit `first`."""
+        return Share(axis, first) if self.grid[axis].pieces > 1 else None
+
     def _row_tiles(self, at: Places) -> None:
+        unit = 0
         for rows, start, count in _spans(self._extent(self.tile.row), self.tile.rows):
-            self._steps(start, count, rows, partial(self._column_tiles, at, rows))
+            share = self._share(len(self.outer), unit)
+            self._steps(start, count, rows, partial(self._column_tiles, at, rows), share)
+            unit += count
 
     def _column_tiles(self, at: Places, rows: int, row: Affine) -> None:
+        unit = 0
         for columns, start, count in _spans(self._extent(self.tile.column), self.tile.columns):
-            self._steps(start, count, columns, partial(self._vectors, at, rows, row, columns))
+            share = self._share(len(self.outer) + 1, unit)
+            visit = partial(self._vectors, at, rows, row, columns)
+            self._steps(start, count, columns, visit, share)
+            unit += count
 
     def _vectors(self, at: Places, rows: int, row: Affine, columns: int, column: Affine) -> None:
         """The vectors of a row of the result: whole tiles, then the rest with its last vector."""
@@ -152,14 +186,24 @@ class ConvolutionLowering:
         left = [extent - first.const - v * lanes for v in range(vectors)]
         return [count if count < lanes else None for count in left]
 
-    def _steps(self, start: int, count: int, step: int, visit: Callable[[Affine], None]) -> None:
-        """`visit` each of `count` tiles from `start` on."""
-        if count == 1:
-            visit(Affine((), start))
-        elif count:
+    def _steps(
+        self,
+        start: int,
+        count: int,
+        step: int,
+        visit: Callable[[Affine], None],
+        share: Share | None = None,
+    ) -> None:
+        """`visit` each of `count` tiles from `start` on; pieces may share them out."""
+        if count > 1:
             symbol = self._symbol("t")
-            with self.builder.loop(symbol, start, start + count * step, step):
+            with self.builder.loop(symbol, start, start + count * step, step, share=share):
                 visit(index(symbol))
+        elif count and share is not None:
+            with self.builder.loop(self._symbol("u"), 0, 1, share=share):
+                visit(Affine((), start))
+        elif count:
+            visit(Affine((), start))
 
     # One tile
 

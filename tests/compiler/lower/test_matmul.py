@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tapeless.compiler.lower import division, matmul
+from tapeless.compiler.lower.convolution import sums_along_memory
 from tapeless.compiler.lower.matmul import MatmulLowering
 from tapeless.compiler.lower.tiles import choose_tile, cut_rows
 from tapeless.compiler.passes.fuse import fuse_kernels
@@ -225,3 +226,52 @@ def test_blocks_of_rows_cover_all_rows(rows: int, height: int, most: int) -> Non
 
 def test_rows_that_share_a_set_of_the_cache_are_few() -> None:
     assert choose_tile(512, 32, host_target(), 1024, most_rows=8).rows <= 8
+
+
+SHALLOW = [(1, 40), (2, 24), (3, 37), (5, 61), (8, 97), (10, 128), (13, 160)]
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.level)
+@pytest.mark.parametrize("epilogue", ["none", "update", "long"])
+@pytest.mark.parametrize(("rows", "depth"), SHALLOW)
+@pytest.mark.parametrize("columns", [2, 5, 16, 19])
+def test_sums_along_contiguous_memory_give_the_product(
+    target: Target, epilogue: str, rows: int, depth: int, columns: int
+) -> None:
+    text = Product(rows, depth, columns).text(False, True, epilogue)
+    (node,) = fuse_kernels(parse_graph(text)).nodes
+    assert sums_along_memory(node.attrs["graph"])
+    check(text, target)
+
+
+@pytest.mark.parametrize("batch", [0, 3])
+@pytest.mark.parametrize("dtype", ["f32", "f64", "i64"])
+@pytest.mark.usefixtures("small_pieces")
+def test_sums_along_memory_have_the_same_bits_for_any_number_of_threads(
+    batch: int, dtype: str
+) -> None:
+    text = Product(9, 130, 33, dtype, batch).text(False, True, "update")
+    graph = parse_graph(text)
+    arrays = arguments(text)
+    if dtype[0] == "f":
+        rng = np.random.default_rng(0)
+        arrays = [rng.standard_normal(a.shape).astype(a.dtype) for a in arrays]
+    program = compile_graph(graph, check=True).program
+    assert program.is_parallel
+    results = set()
+    for threads in (1, 2, 3, 8):
+        set_threads(threads)
+        got = run_guarded(Executable(program), arrays)
+        results.add(b"".join(array.tobytes() for array in got))
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "rows", "depth"),
+    [(False, False, 4, 400), (True, True, 4, 400), (False, True, 40, 400)],
+)
+def test_products_without_long_contiguous_sums_are_tiled(
+    left: bool, right: bool, rows: int, depth: int
+) -> None:
+    (node,) = fuse_kernels(parse_graph(Product(rows, depth, 30).text(left, right))).nodes
+    assert not sums_along_memory(node.attrs["graph"])
