@@ -9,7 +9,9 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 
 from ..compiled import Lowered
-from ..drawing import Drawing, graph_scene
+from ..compiler.trace.function import TracedFunction
+from ..drawing import Drawing
+from ..drawing.program import stage_scene
 from ..ir.graph import Graph, Value
 from ..ir.ops import Family
 from .failure import CommandError
@@ -32,7 +34,9 @@ def run_dump(options: Namespace) -> int:
     """Print what the options ask for; returns the exit code."""
     loaded = load(options.target)
     arguments = loaded.arguments()
-    lowered = loaded.attempt(lambda: loaded.function.lower(*arguments))
+    function = loaded.function
+    made = loaded.attempt(lambda: function._specialization(function._arranged(arguments, {})))
+    lowered = Lowered(made.compilation)
     form = _format(options)
     colour = options.output is None and wants_colour(sys.stdout)
     if options.list:
@@ -43,7 +47,7 @@ def run_dump(options: Namespace) -> int:
         text = _difference(lowered, options.stage)
         text = paint_difference(text) if colour else text
     elif form in ("dot", "svg"):
-        drawing = _drawing(lowered, _stages(lowered, options.stage))
+        drawing = _drawing(lowered, made.traced, _stages(lowered, options.stage))
         text = drawing.svg if form == "svg" else drawing.dot
     else:
         text = _programs(lowered, _text_stages(lowered, options, form), colour)
@@ -146,16 +150,15 @@ def _programs(lowered: Lowered, stages: Sequence[str], colour: bool) -> str:
     return "\n".join(parts)
 
 
-def _drawing(lowered: Lowered, stages: Sequence[str]) -> Drawing:
+def _drawing(lowered: Lowered, traced: TracedFunction, stages: Sequence[str]) -> Drawing:
     panels = []
     for stage in stages:
-        graph = graph_of(lowered, stage)
-        if graph is None:
+        if stage not in lowered.graph_stages:
             raise CommandError(
                 f"stage {stage} is text, not a graph; pictures exist of: "
                 f"{', '.join(lowered.graph_stages)}"
             )
-        panels.append((_heading(lowered, stage), graph_scene(graph)))
+        panels.append((_heading(lowered, stage), stage_scene(lowered, stage, traced)))
     return Drawing(tuple(panels))
 
 

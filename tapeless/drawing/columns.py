@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 
 from .layers import levels_of
 from .measure import DOWN, PILLS, RIGHT
@@ -27,21 +28,22 @@ def place_in_columns(scene: Scene, direction: str, panels: int = 1) -> tuple[Pic
 
     `panels` pictures share the page. Cuts are made where few values cross them.
     """
-    whole = (place_scene(scene, direction),)
+    placed: dict[int, Picture] = {}
+    whole = (place_scene(scene, direction, placed=placed),)
     if whole[0].length <= LONG[direction]:
         return whole
-    candidates = [whole]
+    candidates: list[tuple[Picture, ...]] = [whole]
     for count in range(2, MAX_COLUMNS + 1):
         columns = _columns_of_boxes(scene, whole[0], count)
         pieces = in_columns(scene, columns)
-        candidates.append(tuple(place_scene(piece, direction) for piece in pieces))
+        candidates.append(tuple(place_scene(piece, direction, placed=placed) for piece in pieces))
     return min(candidates, key=lambda pictures: _page_size(pictures, panels, ASPECT[direction]))
 
 
 def _page_size(pictures: Sequence[Picture], panels: int, aspect: float) -> float:
     """Length of the smallest page of the usual shape that holds all panels."""
     panels = panels if aspect > 1 else 1
-    breadth = sum(picture.breadth + COLUMN_GAP for picture in pictures) * panels
+    breadth = fsum(picture.breadth + COLUMN_GAP for picture in pictures) * panels
     return max(breadth / aspect, *(picture.length for picture in pictures))
 
 

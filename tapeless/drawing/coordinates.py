@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from math import fsum
 
 from .layers import Cell, Link
+from .straighten import Straightener
 
 GAP, BEND_GAP = 20.0, 13.0
 """Between neighbours in a row, and beside a wire that passes through it."""
@@ -51,6 +53,7 @@ def relax(rows: Sequence[Sequence[Cell]]) -> float:
                 cell.centre = centre
         if sweep >= BOTH_SIDES:
             _shift(rows)
+    Straightener(rows, _distance, _strength, median).run()
     cells = [cell for row in rows for cell in row]
     left = min((cell.centre - cell.size.before for cell in cells), default=0.0)
     for cell in cells:
@@ -122,13 +125,14 @@ def spread(pulls: Sequence[Sequence[Pull]], gaps: Sequence[float], centre: Centr
 
 def mean(pulls: Sequence[Pull]) -> float:
     """The weighted mean of the places."""
-    return sum(place * weight for place, weight in pulls) / sum(weight for _, weight in pulls)
+    total = fsum(weight for _, weight in pulls)
+    return fsum(place * weight for place, weight in pulls) / total
 
 
 def median(pulls: Sequence[Pull]) -> float:
     """The place with half of the weight on either side; the middle where there are two."""
     ordered = sorted(pulls)
-    half = sum(weight for _, weight in ordered) / 2
+    half = fsum(weight for _, weight in ordered) / 2
     passed = 0.0
     for i, (place, weight) in enumerate(ordered):
         passed += weight

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Sequence
 from itertools import pairwise
+from math import fsum
 
 from .layers import Cell, Link
 
@@ -91,7 +92,7 @@ def _barycentre(cell: Cell, down: bool) -> float:
         ends = [_place(link.upper, link.leaves) for link in cell.above]
     else:
         ends = [_place(link.lower, link.enters) for link in cell.below]
-    return sum(ends) / len(ends) if ends else float(cell.position)
+    return fsum(ends) / len(ends) if ends else float(cell.position)
 
 
 def _place(cell: Cell, across: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 
 from .scene import CONSTANT, INPUT, OUTPUT, PARAMETER, PORT, TAG, Box, Line, Net
 from .text import GRADIENT, NAME, OPERATION, SMALL, TYPE
@@ -125,8 +126,8 @@ def labelled(size: Size, nets: Mapping[int, Net], direction: str) -> Size:
 def text_extent(lines: Sequence[Line]) -> tuple[float, float, float]:
     """Width of a label, and the heights of what stands above and below a wire to the right."""
     wide = max((line.font.width(line.text) for line in lines), default=0.0)
-    above = sum(line.font.height for line in lines if line.font is not GRADIENT)
-    below = sum(line.font.height for line in lines if line.font is GRADIENT)
+    above = fsum(line.font.height for line in lines if line.font is not GRADIENT)
+    below = fsum(line.font.height for line in lines if line.font is GRADIENT)
     return wide, above, below
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import fsum
 
 from .coordinates import relax
 from .crossings import order
@@ -68,14 +69,26 @@ class Picture:
         )
 
 
-def place_scene(scene: Scene, direction: str = DOWN, least: float = 0.0) -> Picture:
-    """Decide every coordinate of a scene; it will be at least `least` long."""
+def place_scene(
+    scene: Scene,
+    direction: str = DOWN,
+    least: float = 0.0,
+    placed: dict[int, Picture] | None = None,
+) -> Picture:
+    """Decide every coordinate of a scene; it will be at least `least` long.
+
+    `placed` has the pictures inside of frames that are known, by `id` of the scene, and keeps those
+    that are not.
+    """
+    placed = {} if placed is None else placed
     scene = tag_long_wires(scene)
-    inner = {
-        i: place_scene(box.inner, direction, group_title_length(box))
-        for i, box in enumerate(scene.boxes)
-        if box.inner is not None
-    }
+    inner: dict[int, Picture] = {}
+    for i, box in enumerate(scene.boxes):
+        if box.inner is not None:
+            if id(box.inner) not in placed:
+                title = group_title_length(box)
+                placed[id(box.inner)] = place_scene(box.inner, direction, title, placed)
+            inner[i] = placed[id(box.inner)]
     layers = arrange(scene, _sizes(scene, inner, direction))
     layers.rows = order(layers.rows)
     breadth = relax(layers.rows)
@@ -116,7 +129,7 @@ def _bands(
     """The places of all cells, and the length of the whole."""
     depths = [max(cell.size.depth + cell.size.strip for cell in row) for row in rows]
     gaps = [_layer_gap(upper) for upper, _ in pairwise(rows)]
-    missing = least - sum(depths) - sum(gaps)
+    missing = least - fsum(depths) - fsum(gaps)
     if missing > 0 and gaps:
         gaps = [gap + missing / len(gaps) for gap in gaps]
     places: dict[Cell, Place] = {}

@@ -14,6 +14,7 @@ from ..lowered import Lowered
 from .drawing import Drawing
 from .graph_scene import Labels, graph_scene
 from .measure import DOWN
+from .scene import Scene
 from .values import value_lines
 
 DEFAULT_STAGE = "fused"
@@ -39,23 +40,32 @@ def draw_program(
     traced: TracedFunction | None = None,
     arrays: Sequence[np.ndarray[Any, Any]] | None = None,
 ) -> Drawing:
-    """The stages of a program side by side, with the user's names if it is known how it was traced.
+    """The stages of a program side by side; see `stage_scene`."""
+    panels = []
+    for stage in stages:
+        scene = stage_scene(lowered, stage, traced, arrays)
+        name, place = lowered.graph(stage).name, PLACE.get(stage, stage)
+        panels.append((f"{name}: {place}" if place else name, scene))
+    return Drawing(tuple(panels), direction)
+
+
+def stage_scene(
+    lowered: Lowered,
+    stage: str,
+    traced: TracedFunction | None = None,
+    arrays: Sequence[np.ndarray[Any, Any]] | None = None,
+) -> Scene:
+    """One stage of a program, with the user's names if it is known how it was traced.
 
     With `arrays`, the inputs of the program, every wire has its value.
     """
-    panels = []
-    for stage in stages:
-        graph = lowered.graph(stage)
-        notes = {} if arrays is None else value_lines(graph, arrays)
-        labels = Labels(notes=notes, scalars=arrays is None)
-        if traced is not None:
-            labels = replace(
-                labels, parameters=frozenset(parameters_of(traced)), outputs=output_names(traced)
-            )
-        place = PLACE.get(stage, stage)
-        title = f"{graph.name}: {place}" if place else graph.name
-        panels.append((title, graph_scene(graph, labels)))
-    return Drawing(tuple(panels), direction)
+    graph = lowered.graph(stage)
+    notes = {} if arrays is None else value_lines(graph, arrays)
+    labels = Labels(notes=notes, scalars=arrays is None)
+    if traced is not None:
+        parameters, outputs = frozenset(parameters_of(traced)), output_names(traced)
+        labels = replace(labels, parameters=parameters, outputs=outputs)
+    return graph_scene(graph, labels)
 
 
 def parameters_of(traced: TracedFunction) -> set[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import fsum
 from xml.sax.saxutils import escape
 
 from .columns import COLUMN_GAP
@@ -44,7 +45,7 @@ class Panel:
     @property
     def size(self) -> tuple[float, float]:
         """Width and height of the columns on the page."""
-        breadth = sum(column.breadth for column in self.columns)
+        breadth = fsum(column.breadth for column in self.columns)
         breadth += COLUMN_GAP * (len(self.columns) - 1)
         size = breadth, max(column.length for column in self.columns)
         return size if self.columns[0].direction == DOWN else size[::-1]
@@ -124,8 +125,8 @@ def _number_entries(panel: Panel) -> list[tuple[Font, str]]:
 
 
 def _legend_width(panel: Panel) -> float:
-    boxes = sum(SMALL.width(label) + 36 for _, label in _legend_entries(panel))
-    return boxes + sum(font.width(label) + 13 for font, label in _number_entries(panel))
+    boxes = fsum(SMALL.width(label) + 36 for _, label in _legend_entries(panel))
+    return boxes + fsum(font.width(label) + 13 for font, label in _number_entries(panel))
 
 
 def _legend(panel: Panel) -> Iterator[str]:

@@ -7,6 +7,7 @@ bounds: those of DejaVu, the widest of the usual sans-serif and monospaced famil
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import fsum
 
 SANS = 'system-ui, "Helvetica Neue", Arial, "DejaVu Sans", sans-serif'
 MONO = 'ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace'
@@ -43,7 +44,7 @@ class Font:
         """Pixels that `text` takes at most."""
         if self.fixed:
             return len(text) * _MONO_WIDTH * self.size
-        return sum(_WIDTHS.get(character, _OTHER) for character in text) * self.size
+        return fsum(_WIDTHS.get(character, _OTHER) for character in text) * self.size
 
 
 OPERATION = Font("op", 13, fixed=False)

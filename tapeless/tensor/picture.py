@@ -145,7 +145,8 @@ class _Tape:
         places: dict[int, int] = {}
         readers: dict[Key, list[Reader]] = {}
         edges: dict[Key, Edge] = {}
-        for source in (*self.leaves, *self.nodes):
+        sources: list[TensorBase | Node] = [*self.leaves, *self.nodes]
+        for source in sources:
             places[id(source)] = len(boxes)
             wired = [] if isinstance(source, TensorBase) else _wired(source.inputs)
             for entry, edge in enumerate(wired):
