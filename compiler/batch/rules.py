@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ...ir.graph import FORWARD, GraphBuilder, Node, Value
-from ...ir.ops import OPS
+from ...ir.ops import OPS, Family
 from ...ir.ops.contraction import AxisPair, free_axes
 from ...ir.types import INT64
 
@@ -174,18 +174,12 @@ def _serial(batch: Batch, index: Value) -> Value:
     return batch.emit("broadcast", serial, shape=index.type.shape, axes=(0,))
 
 
-_ELEMENTWISE = (
-    "neg abs sign floor ceil trunc rint sqrt cbrt exp exp2 expm1 log log2 log10 log1p sin cos tan "
-    "arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh logistic not isnan isinf isfinite "
-    "add sub mul div floor_divide remainder pow arctan2 max min and or xor shift_left shift_right "
-    "eq ne lt le gt ge select convert stop_gradient"
-)
 _BOUNDS = adjusting(starts=_prepend(0), limits=_prepend_size, steps=_prepend(1))
 _ALONG_AXES = adjusting(axes=_shift_all)
 _ALONG_AXIS = adjusting(axis=_shift_one)
 
 BATCHING: dict[str, BatchingRule] = {
-    **dict.fromkeys(_ELEMENTWISE.split(), elementwise),
+    **{name: elementwise for name, op in OPS.items() if op.family is Family.ELEMENTWISE},
     "broadcast": adjusting(shape=_prepend_size, axes=_keep_and_shift),
     "reshape": adjusting(shape=_prepend_size),
     "transpose": adjusting(axes=_keep_and_shift),

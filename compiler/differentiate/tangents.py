@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from ...ir.ops import OPS, Family
 from ..trace.array import TracedArray
 from ..trace.lift import emit
 from .application import Application
 from .formulas import Result, full
+from .rules import VJP
 
 Tangents: TypeAlias = Sequence["TracedArray | None"]
 TangentRule: TypeAlias = Callable[[Application, Tangents], Result]
@@ -65,14 +67,8 @@ def bilinear(node: Application, tangents: Tangents) -> Result:
     return right if left is None else left if right is None else left + right
 
 
-_DIAGONAL = (
-    "neg abs sign floor ceil trunc rint sqrt cbrt exp exp2 expm1 log log2 log10 log1p sin cos tan "
-    "arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh logistic stop_gradient "
-    "add sub mul div pow max min arctan2 remainder floor_divide"
-)
-
 JVP: dict[str, TangentRule] = {
-    **dict.fromkeys(_DIAGONAL.split(), diagonal),
+    **{name: diagonal for name in VJP if OPS[name].family is Family.ELEMENTWISE},
     "select": linear(1, 2),
     "convert": linear(),
     "broadcast": linear(),
