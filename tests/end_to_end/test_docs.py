@@ -204,7 +204,14 @@ def test_pages_with_tests_of_their_own_have_them() -> None:
         assert (ROOT / "docs" / page).exists() == Path(__file__).with_name(test).exists()
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+TEXTS = [
+    path
+    for folder in (".", "docs", "examples/lecture", "benchmarks")
+    for path in sorted((ROOT / folder).glob("*.md"))
+]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
     for target in links(_text(path)):
         file, _, anchor = target.partition("#")
