@@ -46,7 +46,8 @@ class GraphSignature:
     @property
     def call(self) -> str:
         """How the graph is run."""
-        return f"{self.graph}({', '.join(f'{name}=…' for name in self.trees)})"
+        called = self.graph if self.graph.isidentifier() else "graph"
+        return f"{called}({', '.join(f'{name}=…' for name in self.trees)})"
 
     def in_order(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs as the graph lists them; `ArgumentError` unless there is one of each name."""

@@ -11,9 +11,10 @@ which input is missing, unknown or of another type, where `tl.compile` would com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -77,12 +78,13 @@ class StaticGraph:
         signature = GraphSignature.of(self.name, function.__wrapped__, made.traced, self._fixed)
         self._signature = function.signature = signature
         traced = self._traced = made.traced
-        count = len(traced.arguments)
-        entries = [_input_port(traced, i) for i in range(len(traced.input_names))]
-        self.inputs: Mapping[str, Port] = {port.name: port for port in entries[:count]}
-        self.captured: Mapping[str, Port] = {port.name: port for port in entries[count:]}
+        given = len(traced.arguments)
+        names = _distinct(traced.input_names)
+        entries = [_input_port(name, i, traced) for i, name in enumerate(names)]
+        self.inputs: Mapping[str, Port] = {port.name: port for port in entries[:given]}
+        self.captured: Mapping[str, Port] = {port.name: port for port in entries[given:]}
         self.outputs: Mapping[str, Port] = {port.name: port for port in _output_ports(traced)}
-        self.updated: tuple[str, ...] = tuple(traced.input_names[i] for i in _written(traced))
+        self.updated: tuple[str, ...] = tuple(names[i] for i in _written(traced))
 
     def __call__(self, /, *args: Any, **inputs: Any) -> Any:
         """What the function returns for these inputs, as `run` does."""
@@ -207,10 +209,19 @@ def _given_by_name(
 _NAMELESS = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
 
 
-def _input_port(traced: TracedFunction, i: int) -> Port:
+def _distinct(names: Iterable[str]) -> list[str]:
+    """The names, numbered where closures of several functions hold arrays of the same name."""
+    distinct: list[str] = []
+    for name in names:
+        numbered = (f"{name} ({number})" for number in count(2))
+        distinct.append(next(free for free in chain((name,), numbered) if free not in distinct))
+    return distinct
+
+
+def _input_port(name: str, i: int, traced: TracedFunction) -> Port:
     kind = traced.arguments[i].kind if i < len(traced.arguments) else Kind.ARRAY
     type_ = traced.graph.inputs[i].type
-    return Port(traced.input_names[i], kind.value, type_.dtype, type_.shape)
+    return Port(name, kind.value, type_.dtype, type_.shape)
 
 
 def _output_ports(traced: TracedFunction) -> list[Port]:
@@ -229,8 +240,7 @@ def _output_port(name: str, result: Result, traced: TracedFunction) -> Port:
         view = result.apply(np.empty(whole.shape, whole.dtype))
         return Port(name, whole.kind, view.dtype, view.shape)
     if isinstance(result, Input):
-        source = _input_port(traced, result.input)
-        return Port(name, source.kind, source.dtype, source.shape)
+        return _input_port(name, result.input, traced)
     assert isinstance(result, Computed)
     type_ = traced.graph.outputs[result.output].type
     return Port(name, result.kind.value, type_.dtype, type_.shape)

@@ -64,7 +64,8 @@ class Optimizer:
         """The learning rate of the next step; set it to a number, or to a schedule."""
         if not callable(self._lr):
             return self._lr
-        rate = self._lr(self._steps)
+        rate: Any = self._lr(self._steps)
+        rate = rate[()] if isinstance(rate, np.ndarray) else rate  # a number, if it is one
         require_rate(f"the learning rate after {self._steps} steps", rate)
         return float(rate)
 

@@ -71,24 +71,23 @@ def activations(
 
     `fns` is a sequence of functions, or maps titles to functions. Returns the figure.
     """
-    named = dict(fns) if isinstance(fns, Mapping) else {function_name(fn): fn for fn in fns}
+    named = list(fns.items()) if isinstance(fns, Mapping) else [(function_name(f), f) for f in fns]
     if not named or columns < 1:
         raise ArgumentError(
             "there is at least one activation, in at least one column",
             given=f"{len(named)} in {columns}",
         )
-    sampled = {name: sample(fn, low, high) for name, fn in named.items()}
+    sampled = [sample(fn, low, high) for _, fn in named]
     columns = min(columns, len(named))
     rows = math.ceil(len(named) / columns)
     grid = new_grid(rows, columns, 2.6 * columns, 2.3 * rows)
-    for i, axes in enumerate(grid):
-        if i >= len(named):
-            axes.set_visible(False)
-            continue
-        name, curves = list(sampled.items())[i]
+    for i, (axes, (name, _), curves) in enumerate(zip(grid, named, sampled, strict=False)):
+        is_lowest = i + columns >= len(named)
         _draw(axes, curves)
-        tidy(axes, title=name, xlabel="x" if i + columns >= len(named) else "")
-        axes.tick_params(labelbottom=i + columns >= len(named))
+        tidy(axes, title=name, xlabel="x" if is_lowest else "")
+        axes.tick_params(labelbottom=is_lowest)
+    for axes in grid[len(named) :]:
+        axes.set_visible(False)
     _key(grid[0])
     figure = grid[0].get_figure(root=True)
     assert figure is not None

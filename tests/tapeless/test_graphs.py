@@ -108,6 +108,17 @@ def test_captured_arrays_are_listed_and_used_by_reference() -> None:
     np.testing.assert_array_equal(graph(x=np.ones(3)), [1, 2, 3])
 
 
+def test_captured_arrays_of_one_name_are_told_apart() -> None:
+    def scaling(factors: np.ndarray) -> Any:
+        return lambda x: x * factors
+
+    double, triple = scaling(np.full(3, 2.0)), scaling(np.full(3, 3.0))
+    graph = tl.build_graph(lambda factors: double(factors) + triple(factors), np.ones(3))
+    assert list(graph.inputs) == ["factors"]
+    assert list(graph.captured) == ["factors (2)", "factors (3)"]
+    np.testing.assert_array_equal(graph(factors=np.ones(3)), 5.0)
+
+
 def test_a_graph_that_returns_its_input_names_its_type() -> None:
     graph = tl.build_graph(lambda x, n: (x, x[1:, ::2], n), np.zeros((3, 4), np.float32), 7)
     assert [str(port) for port in graph.outputs.values()] == ["f32[3,4]", "f32[2,2]", "int"]
@@ -207,11 +218,15 @@ def test_transformed_functions_are_graphs_too() -> None:
     np.testing.assert_array_equal(grads["w"], wanted["w"])
 
 
-def test_a_graph_runs_inside_a_compiled_function() -> None:
+def test_a_graph_is_part_of_what_is_compiled_or_differentiated_around_it() -> None:
     graph = tl.build_graph(lambda x: np.sin(x) * x, np.zeros(3))
-    outer = tl.compile(lambda x: np.sum(graph(x=x)))
+
+    def total(x: Any) -> Any:
+        return np.sum(graph(x=x))
+
     x = np.array([0.1, 0.2, 0.3])
-    assert outer(x) == pytest.approx(np.sum(np.sin(x) * x))
+    assert tl.compile(total)(x) == pytest.approx(np.sum(np.sin(x) * x))
+    np.testing.assert_allclose(tl.grad(total)(x), np.cos(x) * x + np.sin(x), rtol=1e-14)
 
 
 def test_inputs_may_lie_in_memory_in_any_way() -> None:

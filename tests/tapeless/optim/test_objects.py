@@ -225,6 +225,15 @@ def test_a_schedule_gives_the_rate_of_every_step() -> None:
     assert optimizer.lr == 0.125
 
 
+def test_a_schedule_may_be_any_function_of_the_step() -> None:
+    weight = tl.Tensor(np.zeros(()), requires_grad=True)
+    optimizer = optim.SGD([weight], lr=lambda step: np.where(step < 2, 1.0, 0.25))
+    weight.backward()
+    for _ in range(4):
+        optimizer.step()
+    assert weight.item() == -2.5
+
+
 def test_gradients_are_clipped_by_their_norm() -> None:
     pair = [tl.Tensor(np.zeros(2), requires_grad=True), tl.Tensor(0.0, requires_grad=True)]
     optimizer = optim.SGD(pair, lr=1.0)
@@ -345,6 +354,9 @@ def test_a_schedule_that_gives_a_bad_rate_is_an_error_at_that_step() -> None:
     weight.sum().backward()
     optimizer.step()
     optimizer.step()
+    with pytest.raises(ArgumentError, match="the learning rate after 2 steps is a finite"):
+        optimizer.step()
+    optimizer.lr = lambda step: np.zeros(3)
     with pytest.raises(ArgumentError, match="the learning rate after 2 steps is a finite"):
         optimizer.step()
 
