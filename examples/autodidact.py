@@ -212,8 +212,9 @@ def stored(graph):
     return [number for number in reversed(chosen) if graph.nodes[number].op != "input"]
 
 
-def listing(graph, memory):
+def listing(graph, memory=None):
     """The program, one line for each node in memory; the others stand where they are read."""
+    memory = memory or range(len(graph.nodes))
 
     def text(number):
         op, inputs, attrs, _ = graph.nodes[number]
@@ -359,9 +360,8 @@ def train_step(*arrays):
 def example():
     """Parameters of an 8-16-4 net, and 32 rows to sort by which of four numbers is the largest."""
     draw = np.random.default_rng(0).normal
-    x = draw(size=(32, 8))
-    w1, b1, w2, b2 = (0.5 * draw(size=shape) for shape in ((8, 16), (16,), (16, 4), (4,)))
-    return w1, b1, w2, b2, x, np.eye(4)[x[:, :4].argmax(axis=1)]
+    x, w1, b1, w2, b2 = (draw(size=n) for n in ((32, 8), (8, 16), (16,), (16, 4), (4,)))
+    return 0.5 * w1, b1, 0.5 * w2, b2, x, np.eye(4)[x[:, :4].argmax(axis=1)]
 
 
 def check(step, arrays):
@@ -382,8 +382,8 @@ def main():
     arrays, start = example(), default_timer()
     step = Compiled(train_step, *arrays)
     compiling = default_timer() - start
-    print(f"As written, and its gradient:\n{listing(step.traced, range(len(step.traced.nodes)))}\n")
-    print(f"Simplified:\n{listing(step.graph, range(len(step.graph.nodes)))}\n")
+    print(f"As written; behind the loss, %{step.traced.outputs[0]}, its gradient and the update:")
+    print(f"{listing(step.traced)}\n\nSimplified:\n{listing(step.graph)}\n")
     print(f"Fused, with one kernel per line:\n{listing(step.graph, step.memory)}\n")
     check(step, arrays)
     print("Native code, dynamic graph, plain NumPy and finite differences agree.")
