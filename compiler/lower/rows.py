@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ...ir.graph import Graph, Value
 from ...ir.types import TensorType
-from ..space import Alignment, Space, derive
+from ..space import Alignment, derive
 from ..target import Target
 from .builder import LoopBuilder
 from .collapse import collapse_axes
@@ -26,38 +26,10 @@ from .folds import BLOCK, Fold, FoldLoop, Span, State, block_size, combine_colum
 from .language import LANE, Affine, Bound, Division, Kernel, Phase, Share, Var, index
 from .passes import Passes
 from .pull import BodyReader, Index, Leaf, Position, buffer_access
-
-_POSITIONAL = frozenset(["gather", "argmax", "argmin", "pad", "concatenate", "update"])
-"""Ops that compute with positions along the vector axis, which are i64."""
+from .widths import vector_lanes
 
 _MOST_ACCUMULATORS = 12
 """Of one reduction, in all columns."""
-
-
-def vector_lanes(body: Graph, space: Space, target: Target) -> int:
-    """Elements per vector: what the widest element type allows, no more than the row needs."""
-    values = _vectors(body, space) or [*body.inputs, *body.outputs]
-    itemsize = max(value.type.dtype.itemsize for value in values)
-    if any(node.op.name in _POSITIONAL for node in body.nodes):
-        itemsize = 8
-    extent = space.extents[-1] if space.extents else 1
-    lanes = min(target.lanes(itemsize), 16)
-    while lanes > 1 and lanes // 2 >= extent:
-        lanes //= 2
-    return lanes
-
-
-def _vectors(body: Graph, space: Space) -> list[Value]:
-    """The values that vary along the last axis of the space: the others are scalars in a vector
-    of rows, or computed once for a row."""
-    last = len(space.extents) - 1
-    constant = {value for value, axes in space.alignment.items() if last not in axes}
-    found = dict.fromkeys(value for value in body.inputs if value not in constant)
-    for node in body.nodes:
-        varies = node.op.name == "iota" or any(value in found for value in node.inputs)
-        if varies and node.output not in constant:
-            found[node.output] = None
-    return list(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from tapeless.compiler.lower.language import Load, Loop, Statement
 from tapeless.compiler.passes.fuse import fuse_kernels
 from tapeless.compiler.pipeline import compile_graph
 from tapeless.compiler.target import host_target
+from tapeless.ir.interpreter import interpret
 from tapeless.ir.parser import parse_graph
 from tapeless.runtime.executable import Executable
 
@@ -67,3 +68,81 @@ def test_what_is_the_same_along_a_row_does_not_make_vectors_shorter() -> None:
         (phase,) = lower_kernel(node, host_target()).phases
         lanes.append(widest_load(phase.body))
     assert lanes == [host_target().lanes(4), host_target().lanes(8)]
+
+
+ALONG_ROWS = {
+    "rows of a table": (
+        """graph f(x: f32[9,64], j: i64[5]) {
+  y: f32[5,64] = gather[axes=(0,)] x j
+  z: f32[5,64] = neg y
+  return z
+}""",
+        4,
+    ),
+    "elements of a table": (
+        """graph f(x: f32[640], j: i64[64]) {
+  y: f32[64] = gather[axes=(0,)] x j
+  z: f32[64] = neg y
+  return z
+}""",
+        8,
+    ),
+    "rows put between zeros": (
+        """graph f(x: f32[3,64]) {
+  y: f32[5,64] = pad[low=(1,0), high=(1,0), interior=(0,0), fill=0.0] x
+  z: f32[5,64] = neg y
+  return z
+}""",
+        4,
+    ),
+    "columns put between zeros": (
+        """graph f(x: f32[3,64]) {
+  y: f32[3,66] = pad[low=(0,1), high=(0,1), interior=(0,0), fill=0.0] x
+  z: f32[3,66] = neg y
+  return z
+}""",
+        8,
+    ),
+    "rows one behind another": (
+        """graph f(x: f32[3,64], y: f32[2,64]) {
+  z: f32[5,64] = concatenate[axis=0] x y
+  w: f32[5,64] = neg z
+  return w
+}""",
+        4,
+    ),
+    "rows of an array replaced": (
+        """graph f(x: f32[5,64], y: f32[2,64]) {
+  z: f32[5,64] = update[starts=(1,0), limits=(5,64), steps=(2,1)] x y
+  w: f32[5,64] = neg z
+  return w
+}""",
+        4,
+    ),
+    "places of the largest": (
+        """graph f(x: f32[5,64]) {
+  z: i64[5] = argmax[axis=1] x
+  return z
+}""",
+        8,
+    ),
+}
+"""Graphs, and the bytes of the widest element that their vectors have to hold."""
+
+
+@pytest.mark.parametrize("name", ALONG_ROWS)
+def test_only_positions_along_a_vector_are_wide(name: str) -> None:
+    text, itemsize = ALONG_ROWS[name]
+    graph = parse_graph(text)
+    (node,) = fuse_kernels(graph).nodes
+    (phase,) = lower_kernel(node, host_target()).phases
+    assert widest_load(phase.body) == host_target().lanes(itemsize)
+    rng = np.random.default_rng(0)
+    arrays = [
+        rng.integers(-9, 9, v.type.shape)
+        if v.type.dtype.kind == "i"
+        else rng.standard_normal(v.type.shape).astype(v.type.dtype)
+        for v in graph.inputs
+    ]
+    (got,) = Executable(compile_graph(graph, check=True).program)(arrays)
+    np.testing.assert_array_equal(got, interpret(graph, arrays)[0])
