@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from .arrays import Array, floating, logistic
+from .arrays import Array, floating, logistic, one_call
 from .gaussian import normal_cdf
 
 __all__ = [
@@ -51,16 +51,19 @@ def relu6(x: Array) -> Array:
     return np.clip(x, 0, 6)
 
 
+@one_call
 def leaky_relu(x: Array, slope: float = 0.01) -> Array:
     """x above zero, slope x below. Derivative at 0: `slope`. (Maas et al. 2013.)"""
     return np.where(x > 0, x, slope * x)
 
 
+@one_call
 def elu(x: Array, alpha: float = 1.0) -> Array:
     """x above zero, alpha (eˣ - 1) below. Derivative at 0: `alpha`. (Clevert et al. 2016.)"""
     return np.where(x > 0, x, alpha * np.expm1(_below_zero(x)))
 
 
+@one_call
 def selu(x: Array) -> Array:
     """scale elu(x, alpha) with the constants of Klambauer et al. (2017).
 
@@ -69,6 +72,7 @@ def selu(x: Array) -> Array:
     return SELU_SCALE * elu(x, SELU_ALPHA)
 
 
+@one_call
 def celu(x: Array, alpha: float = 1.0) -> Array:
     """x above zero, alpha (e^(x / alpha) - 1) below: smooth for every alpha. (Barron 2017.)"""
     return np.where(x > 0, x, alpha * np.expm1(_below_zero(x) / alpha))
@@ -84,6 +88,7 @@ def sigmoid(x: Array) -> Array:
     return logistic(floating(x))
 
 
+@one_call
 def log_sigmoid(x: Array) -> Array:
     """log(sigmoid(x)) = -log(1 + e⁻ˣ), without overflow and without loss where it is close to 0."""
     return -softplus(-floating(x))
@@ -99,11 +104,13 @@ def hardtanh(x: Array, low: float = -1.0, high: float = 1.0) -> Array:
     return np.clip(x, low, high)
 
 
+@one_call
 def hard_sigmoid(x: Array) -> Array:
     """The line x / 6 + 1 / 2 between 0 and 1. Derivative at ±3: 0. (Howard et al. 2019, §5.2.)"""
     return np.clip(x / 6 + 0.5, 0, 1)
 
 
+@one_call
 def hard_silu(x: Array) -> Array:
     """x hard_sigmoid(x). Derivative at -3: 0, at 3: 1. (Howard et al. 2019, §5.2: h-swish.)"""
     return x * hard_sigmoid(x)
@@ -119,21 +126,25 @@ def softplus(x: Array) -> Array:
     return np.logaddexp(x, 0)
 
 
+@one_call
 def softsign(x: Array) -> Array:
     """x / (1 + |x|), whose derivative 1 / (1 + |x|)² is 1 at 0. (Turian et al. 2009.)"""
     return x / (1 + np.abs(x))
 
 
+@one_call
 def silu(x: Array) -> Array:
     """x sigmoid(x), also called swish. (Hendrycks & Gimpel 2016; Elfwing et al. 2018.)"""
     return x * sigmoid(x)
 
 
+@one_call
 def mish(x: Array) -> Array:
     """x tanh(log(1 + eˣ)). (Misra 2020.)"""
     return x * np.tanh(softplus(x))
 
 
+@one_call
 def gelu(x: Array, exact: bool = False) -> Array:
     """x Φ(x), Φ the distribution function of the normal distribution. (Hendrycks & Gimpel 2016.)
 

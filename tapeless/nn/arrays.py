@@ -3,12 +3,16 @@
 An array is NumPy's, or what stands for one: a traced array, or a Tensor, which answers to NumPy's
 protocol for functions and so can be asked for any function of arrays. The few functions here, and
 no others, look at which it is.
+
+`one_call` marks functions that such an array is asked for as a whole: NumPy runs them on bare
+arrays, and the graph of a Tensor has one node for them. They are pure, and hold no state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from functools import wraps
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -22,6 +26,10 @@ Array: TypeAlias = Any
 """A NumPy array, or what stands for one."""
 
 Extents: TypeAlias = tuple[int, ...]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_KNOWN = (np.ndarray, np.generic, TracedArray, int, float)
 
 
 def as_array(x: Any) -> Array:
@@ -66,11 +74,23 @@ def windows_along(
     return convolution.windows.reference(x, **attrs)
 
 
+def one_call(function: Function) -> Function:
+    """`function`, for which an array of another kind, as first argument, is asked as a whole."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if args and _answers(args[0]):
+            return _ask(function, *args, **kwargs)
+        return function(*args, **kwargs)
+
+    return cast(Function, call)
+
+
 def _answers(x: Any) -> bool:
-    """Whether `x` is an array of another kind than NumPy's own, with functions of its own."""
-    return not isinstance(x, np.ndarray | np.generic) and hasattr(type(x), "__array_function__")
+    """Whether `x` is an array of another kind than NumPy's and traced ones."""
+    return not isinstance(x, _KNOWN) and hasattr(type(x), "__array_function__")
 
 
-def _ask(function: Callable[..., Any], x: Array, *args: Any) -> Array:
-    """`function(x, *args)` as x computes it."""
-    return x.__array_function__(function, (type(x),), (x, *args), {})
+def _ask(function: Callable[..., Any], x: Array, *args: Any, **kwargs: Any) -> Array:
+    """`function(x, *args, **kwargs)` as x computes it."""
+    return x.__array_function__(function, (type(x),), (x, *args), kwargs)

@@ -7,12 +7,13 @@ import math
 import numpy as np
 
 from ..ir.errors import DTypeError, ShapeError
-from .arrays import Array, as_array
+from .arrays import Array, as_array, one_call
 from .softmax import softmax
 
 __all__ = ["causal_mask", "scaled_dot_product_attention"]
 
 
+@one_call
 def scaled_dot_product_attention(
     query: Array,
     key: Array,

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ir.errors import ArgumentError, DTypeError, ShapeError
 from .activations import log_sigmoid
-from .arrays import Array, as_array, floating, shape_of
+from .arrays import Array, as_array, floating, one_call, shape_of
 from .linear import check_integers
 from .losses import reduced
 from .softmax import log_softmax
@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 
+@one_call
 def cross_entropy(
     scores: Array,
     target: Array,
@@ -36,9 +37,9 @@ def cross_entropy(
     """-log softmax(scores) of the target, for scores (…, classes).
 
     `target` holds labels, integers of shape (…), or probabilities, floats of the shape of the
-    scores: then -Σ target log softmax(scores) over the classes. With `smoothing` s, labels stand
-    for probabilities that give 1 - s to the label and s to all classes evenly (Szegedy et al.
-    2016, §7). `weights` (classes,) as in `nll`.
+    scores: then -Σ target log softmax(scores) over the classes, 0 log 0 being 0. With `smoothing`
+    s, labels stand for probabilities that give 1 - s to the label and s to all classes evenly
+    (Szegedy et al. 2016, §7). `weights` (classes,) as in `nll`.
     """
     scores, target = as_array(scores), as_array(target)
     if target.dtype.kind == "f":
@@ -56,6 +57,7 @@ def cross_entropy(
     return _expected(logs, shares.astype(logs.dtype), weights, reduction)
 
 
+@one_call
 def nll(
     log_probabilities: Array,
     labels: Array,
@@ -79,6 +81,7 @@ def nll(
     return reduced(losses * shares, reduction)
 
 
+@one_call
 def binary_cross_entropy_with_logits(
     scores: Array, target: Array, *, reduction: str = "mean"
 ) -> Array:
@@ -91,6 +94,7 @@ def binary_cross_entropy_with_logits(
     return reduced(-losses, reduction)
 
 
+@one_call
 def binary_cross_entropy(probabilities: Array, target: Array, *, reduction: str = "mean") -> Array:
     """-(t log p + (1 - t) log(1 - p)) for probabilities p and targets t of equal shapes.
 
@@ -105,6 +109,7 @@ def binary_cross_entropy(probabilities: Array, target: Array, *, reduction: str 
     return reduced(-(if_one + if_zero), reduction)
 
 
+@one_call
 def multiclass_hinge(
     scores: Array, labels: Array, margin: float = 1.0, *, reduction: str = "mean"
 ) -> Array:
@@ -140,7 +145,8 @@ def _expected(logs: Array, shares: Array, weights: Array | None, reduction: str)
     """-Σ share log over the classes, the logarithms weighted by class."""
     if weights is not None:
         logs = logs * _class_weights(weights, logs)
-    return reduced(-np.sum(shares * logs, axis=-1), reduction)
+    excluded = shares == 0  # costs nothing, whatever the logarithm is: 0 log 0 is 0
+    return reduced(-np.sum(shares * np.where(excluded, 0, logs), axis=-1), reduction)
 
 
 def _class_weights(weights: Array, logs: Array) -> Array:

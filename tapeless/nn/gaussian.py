@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrays import Array, floating
+from .arrays import Array, floating, one_call
 
 _CENTRE = 4.5
 _COEFFICIENTS = (
@@ -37,6 +37,7 @@ _COEFFICIENTS = (
 computed in 50 digits; its relative error is below 7e-17."""
 
 
+@one_call
 def normal_cdf(x: Array) -> Array:
     """Φ(x), the probability that a standard normal number is at most x; elementwise.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.errors import ArgumentError, ShapeError
-from .arrays import Array, shape_of
+from .arrays import Array, one_call, shape_of
 
 __all__ = ["huber", "mae", "mse", "rmse"]
 
@@ -28,6 +28,7 @@ def reduced(losses: Array, reduction: str) -> Array:
     return join(losses)
 
 
+@one_call
 def mse(prediction: Array, target: Array, *, reduction: str = "mean") -> Array:
     """(prediction - target)²: the mean, the sum, or each ("none").
 
@@ -39,6 +40,7 @@ def mse(prediction: Array, target: Array, *, reduction: str = "mean") -> Array:
     return reduced(difference * difference, reduction)
 
 
+@one_call
 def rmse(prediction: Array, target: Array) -> Array:
     """The root of `mse`. Derivative at a perfect fit: 0."""
     square = mse(prediction, target)
@@ -46,11 +48,13 @@ def rmse(prediction: Array, target: Array) -> Array:
     return np.where(perfect, 0, np.sqrt(np.where(perfect, 1, square)))
 
 
+@one_call
 def mae(prediction: Array, target: Array, *, reduction: str = "mean") -> Array:
     """|prediction - target|. Derivative where they are equal: 0. Arguments as `mse`."""
     return reduced(np.abs(_difference("mae", prediction, target)), reduction)
 
 
+@one_call
 def huber(
     prediction: Array, target: Array, delta: float = 1.0, *, reduction: str = "mean"
 ) -> Array:

@@ -12,11 +12,12 @@ import numpy as np
 
 from ..custom import stop_gradient
 from ..ir.errors import ShapeError
-from .arrays import Array, as_array
+from .arrays import Array, as_array, one_call
 
 __all__ = ["batch_norm", "layer_norm", "rms_norm"]
 
 
+@one_call
 def layer_norm(
     x: Array,
     scale: Array | None = None,
@@ -33,6 +34,7 @@ def layer_norm(
     return _affine(centred / np.sqrt(variance + eps), scale, shift)
 
 
+@one_call
 def rms_norm(x: Array, scale: Array | None = None, axis: Any = -1, eps: float = 1e-6) -> Array:
     """x / √(mean of x² + eps) along `axis`, times `scale` (Zhang & Sennrich 2019).
 

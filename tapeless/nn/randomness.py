@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.errors import DTypeError
+from ..ir.errors import ArgumentError, DTypeError
 from .arrays import Array
 
 __all__ = ["stream", "uniform"]
@@ -34,10 +34,11 @@ def stream(generator: np.random.Generator) -> Array:
     return np.array([generator.integers(0, 2**64, dtype=np.uint64), 0], np.uint64)
 
 
-def uniform(state: Array, shape: Sequence[int], dtype: Any = np.float64) -> Array:
+def uniform(state: Array, shape: int | Sequence[int], dtype: Any = np.float64) -> Array:
     """Numbers of the stream `state`, evenly distributed over [0, 1); the count moves on in place.
 
-    float64 has 53 random bits, float32 24. Raises `DTypeError` for other dtypes.
+    float64 has 53 random bits, float32 24. Raises `DTypeError` for other dtypes, `ArgumentError`
+    for a state that is no stream.
 
     SplitMix64: the finalizer of Steele, Lea & Flood, "Fast splittable pseudorandom number
     generators" (2014), figure 16, on key + (i + 1) times an odd constant.
@@ -45,6 +46,13 @@ def uniform(state: Array, shape: Sequence[int], dtype: Any = np.float64) -> Arra
     dtype = np.dtype(dtype)
     if dtype.kind != "f" or dtype.itemsize not in (4, 8):
         raise DTypeError("random numbers are float32 or float64", given=f"dtype {dtype}")
+    if getattr(state, "dtype", None) != np.uint64 or state.shape != (2,):
+        raise ArgumentError(
+            "random numbers come from a stream, a uint64 array of shape (2,)",
+            given=f"{type(state).__name__} {state!r:.60}",
+            hint="make it once: tl.nn.stream(np.random.default_rng(seed))",
+        )
+    shape = tuple(shape) if np.iterable(shape) else (shape,)
     count = math.prod(shape)
     place = np.arange(1, count + 1, dtype=np.uint64) + state[1:]
     bits = state[:1] + place * _STEP
@@ -54,4 +62,4 @@ def uniform(state: Array, shape: Sequence[int], dtype: Any = np.float64) -> Arra
     state[1:] += np.uint64(count)
     digits = np.finfo(dtype).nmant + 1
     numbers = (bits >> np.uint64(64 - digits)).astype(dtype) * dtype.type(2.0**-digits)
-    return numbers.reshape(tuple(shape))
+    return numbers.reshape(shape)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..custom import stop_gradient
-from .arrays import Array, floating
+from .arrays import Array, floating, one_call
 
 __all__ = ["log_softmax", "softmax"]
 
 
+@one_call
 def softmax(x: Array, axis: int = -1) -> Array:
     """exp(x) / Σ exp(x) along `axis`, without overflow; the shape of x. (Bridle 1990.)
 
@@ -19,6 +20,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
     return weights / weights.sum(axis=axis, keepdims=True)
 
 
+@one_call
 def log_softmax(x: Array, axis: int = -1) -> Array:
     """x - log Σ exp(x) along `axis`, without overflow; the shape of x."""
     shifted = _shifted(x, axis)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...ir.errors import ShapeError
+from ...ir.errors import ShapeError, TapelessError
 from ..arrays import Array, as_array
 from ..attention import scaled_dot_product_attention
 from ..initializers import Initializer, glorot_uniform, zeros
 from ..linear import linear
-from .base import Layer, Parameter, Params, Shape, State, rank_is, within
+from .base import Layer, Parameter, Params, Shape, State, placed, rank_is
 
 _INWARD = ("query", "key", "value")
 
@@ -65,9 +65,11 @@ class MultiHeadAttention(Layer):
         to which: (t, k), or (examples, 1 or heads, t, k), else as in
         `nn.scaled_dot_product_attention`.
         """
-        with within(self.title):
+        try:
             x = self.checked(params, x)
             return self.attend(params, x, x if context is None else as_array(context), mask)
+        except TapelessError as error:
+            raise placed(error, self.title) from None
 
     def apply(self, params: Params, x: Array, state: State, training: bool) -> Array:
         """Attention of x to itself."""

@@ -12,8 +12,7 @@ What a layer remembers from call to call besides (running means, random streams)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from operator import index
 from typing import Any, NamedTuple, TypeAlias
@@ -77,8 +76,10 @@ class Layer(Leaf):
 
         Raises `ShapeError` for shapes that the layer cannot take.
         """
-        with within(self.title):
+        try:
             return self.result_shape(checked_shape(input_shape))
+        except TapelessError as error:
+            raise placed(error, self.title) from None
 
     def init(
         self, generator: np.random.Generator, input_shape: Any, dtype: Any = np.float64
@@ -88,19 +89,23 @@ class Layer(Leaf):
         A dict of arrays by name; a tuple with one entry per layer for `Sequential`. Raises
         `ShapeError` for shapes that the layer cannot take.
         """
-        with within(self.title):
+        try:
             check_generator(generator)
             check_floating(dtype)
             return self.make_params(generator, self._taken(input_shape), dtype)
+        except TapelessError as error:
+            raise placed(error, self.title) from None
 
     def init_state(
         self, generator: np.random.Generator, input_shape: Any, dtype: Any = np.float64
     ) -> State:
         """New state for examples of shape `input_shape`; structured as the parameters are."""
-        with within(self.title):
+        try:
             check_generator(generator)
             check_floating(dtype)
             return self.make_state(generator, self._taken(input_shape), dtype)
+        except TapelessError as error:
+            raise placed(error, self.title) from None
 
     def __call__(
         self, params: Params, x: Array, state: State = None, *, training: bool = False
@@ -111,9 +116,10 @@ class Layer(Leaf):
         layer with a state updates it then, in place. Raises `ShapeError` or `ArgumentError` where
         x, params and state do not fit.
         """
-        with within(self.title):
-            x = self.checked(params, x)
-            return self.apply(params, x, state, training)
+        try:
+            return self.apply(params, self.checked(params, x), state, training)
+        except TapelessError as error:
+            raise placed(error, self.title) from None
 
     def make_params(self, generator: np.random.Generator, shape: Shape, dtype: Any) -> Params:
         """What `init` gives, for a shape that is known to fit."""
@@ -176,15 +182,11 @@ def _sketch(params: Any) -> str:
     return f"{type(params).__name__}{size}{shape}"
 
 
-@contextmanager
-def within(what: str) -> Iterator[None]:
-    """Errors of this package raised inside the `with` block say first that they are of `what`."""
-    try:
-        yield
-    except TapelessError as error:
-        raise type(error)(
-            f"{what}: {error.requirement}", given=error.given, hint=error.hint, loc=error.loc
-        ) from None
+def placed(error: TapelessError, what: str) -> TapelessError:
+    """The same error, saying first that it is of `what`: a layer, or its place among others."""
+    return type(error)(
+        f"{what}: {error.requirement}", given=error.given, hint=error.hint, loc=error.loc
+    )
 
 
 def checked_shape(input_shape: Any) -> Shape:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.errors import ArgumentError, ShapeError
+from ...ir.errors import ArgumentError, ShapeError, TapelessError
 from ..arrays import Array, as_array
-from .base import Layer, Params, Shape, State, within
+from .base import Layer, Params, Shape, State, placed
 from .elementary import Activation
 
 
@@ -35,8 +35,10 @@ class Sequential(Layer):
     def steps(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape, Shape]]:
         """Each layer with its input and its output shape, for examples of shape `input_shape`."""
         for number, layer in enumerate(self.layers):
-            with within(f"layer {number}"):
+            try:
                 result = layer.output_shape(input_shape)
+            except TapelessError as error:
+                raise placed(error, f"layer {number}") from None
             yield layer, input_shape, result
             input_shape = result
 
@@ -65,9 +67,11 @@ class Sequential(Layer):
         if state is not None:
             self._check_length(state, "state", "init_state")
         for number, layer in enumerate(self.layers):
-            with within(f"layer {number}"):
-                memory = None if state is None else state[number]
+            memory = None if state is None else state[number]
+            try:
                 x = layer(params[number], x, memory, training=training)
+            except TapelessError as error:
+                raise placed(error, f"layer {number}") from None
         return x
 
     def _check_length(self, tree: Any, name: str, maker: str) -> None:

@@ -75,6 +75,18 @@ def test_streams_of_one_generator_differ() -> None:
     assert abs(np.corrcoef(nn.uniform(a, (10000,)), nn.uniform(b, (10000,)))[0, 1]) < 0.04
 
 
+def test_a_number_is_a_shape() -> None:
+    assert nn.uniform(stream(3), 4).tolist() == nn.uniform(stream(3), (4,)).tolist()
+
+
+@pytest.mark.parametrize("state", [np.zeros(2), np.zeros(3, np.uint64), 5, None])
+def test_what_is_no_stream_is_refused(state: Any) -> None:
+    with pytest.raises(
+        ArgumentError, match=r"^test_dropout\.py:\d+: random numbers come from a st"
+    ):
+        nn.uniform(state, (2,))
+
+
 def test_only_floats_are_drawn() -> None:
     with pytest.raises(DTypeError, match=r"float32 or float64.*int64"):
         nn.uniform(stream(0), (2,), np.int64)

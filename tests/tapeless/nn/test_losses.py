@@ -201,6 +201,16 @@ def test_certainty_costs_nothing_where_it_is_right_and_all_where_it_is_wrong() -
     assert gradient.tolist() == [1, -1]
 
 
+def test_excluded_classes_cost_nothing() -> None:
+    scores, shares = np.array([[-np.inf, 1.0, 2.0]]), np.array([[0.0, 0.5, 0.5]])
+    expected = nn.cross_entropy(scores[:, 1:], shares[:, 1:])
+    for got in everywhere(nn.cross_entropy, scores, shares).values():
+        np.testing.assert_allclose(got, expected, rtol=1e-14)
+    for got in gradients(nn.cross_entropy, scores, shares).values():
+        assert got[0, 0] == 0
+        assert np.isfinite(got).all()
+
+
 def test_labels_of_binary_losses_may_be_integers() -> None:
     ints = T.astype(np.int64)
     for loss, x in ((nn.binary_cross_entropy, P), (nn.binary_cross_entropy_with_logits, X)):

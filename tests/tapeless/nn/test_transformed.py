@@ -63,6 +63,25 @@ def test_gradients_of_single_examples_are_those_one_after_another(name: str) -> 
     np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["softmax", "rms_norm", "gelu exact", "mish", "attention"])
+def test_second_derivatives_define_by_run_are_the_compiled_ones(name: str) -> None:
+    function, args = CASES[name]
+
+    def inner(x: Any) -> Any:
+        return np.sum(np.sin(function(x)))
+
+    second = tl.compile(tl.grad(lambda x: np.sum(tl.grad(inner)(x) ** 2)))
+    np.testing.assert_allclose(second.dynamic(args[0]), second(args[0]), rtol=1e-9, atol=1e-11)
+
+
+def test_a_function_is_one_node_of_a_tensors_graph() -> None:
+    x = tl.Tensor(X, requires_grad=True)
+    for name in ("softmax", "gelu", "layer_norm", "mish"):
+        node = getattr(nn, name)(np.negative(x)).grad_fn
+        assert node.name == name
+        assert [source.name for source, _ in node.inputs] == ["negative"]
+
+
 def test_gradients_per_example_of_a_model() -> None:
     model = nn.Sequential(nn.Dense(5), nn.gelu, nn.LayerNorm(), nn.Dense(3))
     params = model.init(np.random.default_rng(0), 4)
