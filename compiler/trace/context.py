@@ -140,6 +140,9 @@ class _Stack(threading.local):
 
 _STACK = _Stack()
 
+TRACES = _STACK
+"""`TRACES.traces` are the active traces of the running thread, the innermost last."""
+
 
 def current_trace() -> Trace | None:
     """The innermost active trace of this thread."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.trace.context import current_trace, foreign_refused
+from ..compiler.trace.context import TRACES, current_trace, foreign_refused
 from ..ir.pytree import flatten
 from ..ir.types import TensorType
 from .base import TensorBase, View
@@ -27,30 +27,38 @@ def apply(
     layout: Layout | None = None,
 ) -> Any:
     """`function(*operands)`, or `layout.call(function, operands)`; tensors of class `like`."""
+    if TRACES.traces:
+        operands = inside_trace(like, operands)
     arrays: list[Any] = []
     wants, bit = 0, 1
-    if current_trace() is not None:
-        require_values(like)
-    if MODE.stand_ins is not None:
-        operands = [MODE.stand_ins.find(x) if x.__class__ is np.ndarray else x for x in operands]
     for x in operands:
-        if isinstance(x, TensorBase):
+        if x.__class__ is like:
             if x._view is not None:
                 refresh(x)
             if x._wants:
                 wants |= bit
-            x = x._data
-        arrays.append(x)
+            arrays.append(x._data)
+        else:
+            arrays.append(x)
         bit <<= 1
     result = function(*arrays) if layout is None else layout.call(function, arrays)
-    if result.__class__ is np.ndarray or isinstance(result, np.generic):
-        made = like._of(result)
-        if layout is not None and result.__class__ is np.ndarray:
-            _link([made], None, function, operands, arrays, layout)
-        if wants and MODE.grad and result.dtype.kind in "fcO":
-            _record([made], [result], function, operands, arrays, layout, wants)
-        return made
-    return _apply_many(like, function, operands, arrays, layout, wants, result)
+    if result.__class__ is not np.ndarray and not isinstance(result, np.generic):
+        return _apply_many(like, function, operands, arrays, layout, wants, result)
+    made = like._of(result)
+    if layout is not None and result.__class__ is np.ndarray:
+        _link((made,), None, function, operands, arrays, layout)
+    if wants and MODE.grad and result.dtype.kind in "fcO":
+        _record((made,), (result,), function, operands, arrays, layout, wants)
+    return made
+
+
+def inside_trace(like: type[TensorBase], operands: Sequence[Any]) -> Sequence[Any]:
+    """The operands of a call inside `f.dynamic`; refused inside a function that is compiled."""
+    require_values(like)
+    known = MODE.stand_ins
+    if known is None:
+        return operands
+    return [known.find(x) if x.__class__ is np.ndarray else x for x in operands]
 
 
 def _apply_many(
@@ -88,19 +96,14 @@ def _record(
     wants: int,
 ) -> None:
     """Put a node on the graph for results that were just computed."""
-    parts: list[Any] = [function, None if layout is None else layout.key]
+    key: Any = (function, None if layout is None else layout.key)
     for x in arrays:
-        if x.__class__ in NUMBERS:
-            parts.append(None)
-        else:
-            parts.append(x.dtype)
-            parts.append(x.shape)
-    key = tuple(parts)
+        key += (None,) if x.__class__ in NUMBERS else (x.dtype, x.shape)
     call = CALLS.young.get(key)
     if call is None:
         call = _new_call(key, function, layout, arrays)
         check_results(call, [(x.dtype, x.shape) for x in results])
-    attach(call, made, operands, arrays, wants)
+    attach(call, made, operands, wants)
 
 
 def _new_call(

@@ -96,10 +96,11 @@ def walk(
     """
     pending: dict[Node, list[Any]] = {}
     heap: list[tuple[int, Node]] = []
+    leaves: dict[int, tuple[TensorBase, Cotangent, bool]] = {}
 
     def send(source: Any, slot: int, g: Cotangent, owned: bool) -> None:
         if isinstance(source, TensorBase):
-            arrive(source, g, owned)
+            leaves[id(source)] = _added(leaves.get(id(source)), source, g, owned)
             return
         if source.number < since:
             return
@@ -112,8 +113,7 @@ def walk(
 
     with grad_mode(create_graph), np.errstate(all="ignore"):
         for tensor, seed in seeds:
-            source, slot = edge_of(tensor)
-            send(source, slot, seed, False)
+            send(*edge_of(tensor), seed, False)
         while heap:
             node = heappop(heap)[1]
             if visit is not None:
@@ -127,6 +127,22 @@ def walk(
             for (source, slot), g, own in zip(node.inputs, pulled, owned, strict=True):
                 if g is not None:
                     send(source, slot, g, own)
+        for leaf, g, own in leaves.values():
+            arrive(leaf, g, own)
+
+
+def _added(
+    known: tuple[TensorBase, Cotangent, bool] | None, leaf: TensorBase, g: Cotangent, owned: bool
+) -> tuple[TensorBase, Cotangent, bool]:
+    """What has arrived at a leaf, and whether the array is nobody else's."""
+    if known is None:
+        return leaf, g, owned
+    total = known[1]
+    if known[2] and total.__class__ is np.ndarray:
+        total += g
+    else:
+        total = total + g
+    return leaf, total, True
 
 
 def _give(node: Node, received: Sequence[Any], arrive: Arrive) -> None:
@@ -151,12 +167,9 @@ def gradients(
     see `walk`.
     """
     found: dict[int, tuple[Cotangent, bool]] = {}
-    wanted = {id(leaf) for leaf in leaves}
 
     def arrive(leaf: TensorBase, g: Cotangent, owned: bool) -> None:
-        if id(leaf) in wanted:
-            known = found.get(id(leaf))
-            found[id(leaf)] = (g, owned) if known is None else (known[0] + g, True)
+        found[id(leaf)] = g, owned
 
     walk(seeds, arrive, create_graph=create_graph, release=False, since=since, visit=visit)
     return [found.get(id(leaf)) for leaf in leaves]

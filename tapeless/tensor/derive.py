@@ -70,12 +70,14 @@ class Pullback:
 
     `plan` takes the cotangents of the floating-point results, then what it needs of the operands
     and results: those at the positions `reads` among operands and results together. `weak` marks
-    what is a Python number; `call` is the derivative as a call, made when it is differentiated.
+    inputs that are Python numbers. Bit i of `wants` says that operand i is differentiated. `call`
+    is the derivative as a call, made when it is differentiated.
     """
 
     plan: Plan
     reads: tuple[int, ...]
     weak: tuple[bool, ...]
+    wants: int
     call: Any = None
 
 
@@ -101,7 +103,7 @@ def pullback_of(graph: Graph, wrt: Sequence[int], weak: Sequence[bool]) -> Pullb
     inputs = (*seed_values, *(values[i] for i in reads))
     marks = [False] * len(seed_values) + [i < count and weak[i] for i in reads]
     plan = make_plan(Graph(backward.name, inputs, backward.nodes, backward.outputs), marks)
-    return Pullback(plan, reads, tuple(marks))
+    return Pullback(plan, reads, tuple(marks), sum(1 << position for position in wrt))
 
 
 def _given_results(both: Graph, results: int, wrt: Sequence[int]) -> Graph:

@@ -12,11 +12,10 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from ..compiler.trace.context import TRACES
 from ..ir.errors import DifferentiationError
 from ..ir.types import TensorType
-from .apply import NUMBERS, refresh, require_values
+from .apply import NUMBERS, inside_trace, refresh
 from .base import TensorBase, View, data_of
 from .calls import CALLS
 from .layout import Layout, lay_out
@@ -37,11 +36,9 @@ def update(
 
     With `numbers`, Python numbers are operands, not part of what is traced.
     """
-    require_values(type(target))
     operands, layout = lay_out((target, *args), kwargs, numbers=numbers)
-    if MODE.stand_ins is not None:
-        found = [MODE.stand_ins.find(x) if x.__class__ is np.ndarray else x for x in operands[1:]]
-        operands = [target, *found]
+    if TRACES.traces:
+        operands = [target, *inside_trace(type(target), operands[1:])]
     for x in operands:
         if isinstance(x, TensorBase) and x._view is not None:
             refresh(x)
@@ -158,7 +155,7 @@ def _rebase(
         guarded = not plain and array is x._data and not MODE.preserve
         guards.append((x._memory, x._memory.version) if guarded else None)
     inputs = [edge_of(x) for i, x in enumerate(operands) if wants >> i & 1]
-    root._node = CallNode(call, pullback, inputs, saved, guards, wants, place())
+    root._node = CallNode(call, pullback, inputs, saved, guards, place())
     root._slot, root._wants = 0, True
 
 

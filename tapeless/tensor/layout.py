@@ -22,18 +22,24 @@ class _Slot:
 class Layout:
     """The arguments of a call, with slots in place of the arrays.
 
-    `key` is hashable; equal keys stand for calls that differ in their arrays only.
+    `key` is hashable; equal keys stand for calls that differ in their arrays only. In a `simple`
+    layout the only array is the first argument, which `args` lacks.
     """
 
-    __slots__ = ("args", "key", "kwargs")
+    __slots__ = ("args", "key", "kwargs", "simple")
 
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Any) -> None:
+    def __init__(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], key: Any, simple: bool = False
+    ) -> None:
         self.args = args
         self.kwargs = kwargs
         self.key = key
+        self.simple = simple
 
     def call(self, function: Callable[..., Any], operands: Sequence[Any]) -> Any:
         """`function` with the operands in their places."""
+        if self.simple:
+            return function(operands[0], *self.args, **self.kwargs)
         args = [_filled(item, operands) for item in self.args]
         if not self.kwargs:
             return function(*args)
@@ -47,6 +53,11 @@ def lay_out(
 
     With `numbers`, arguments that are Python numbers are operands as well.
     """
+    if args and isinstance(args[0], ForeignArray) and not numbers:
+        rest = args[1:]
+        key = _simple_key(rest, kwargs)
+        if key is not None:
+            return [args[0]], Layout(rest, kwargs, key, simple=True)
     operands: list[Any] = []
     frozen = [
         _operand(item, operands)
@@ -54,13 +65,35 @@ def lay_out(
         else _freeze(item, operands)
         for item in args
     ]
-    key: Any = tuple([part for _, part in frozen])
+    key = tuple([part for _, part in frozen])
     template: dict[str, Any] = {}
     if kwargs:
         named = {name: _freeze(item, operands) for name, item in kwargs.items()}
         template = {name: item for name, (item, _) in named.items()}
         key = (key, tuple([(name, part) for name, (_, part) in named.items()]))
-    return operands, Layout(tuple([item for item, _ in frozen]), template, key)
+    return operands, Layout([item for item, _ in frozen], template, key)
+
+
+def _simple_key(rest: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The key of arguments that are plainly hashable; None if any is not."""
+    key: list[Any] = []
+    for item in rest:
+        kind = item.__class__
+        if kind is slice:
+            if not {item.start.__class__, item.stop.__class__, item.step.__class__} <= _BOUNDS:
+                return None
+            item = slice, item.start, item.stop, item.step
+        elif kind is bool:
+            item = bool, item
+        elif kind not in _PLAIN:
+            return None
+        key.append(item)
+    for name, item in kwargs.items():
+        kind = item.__class__
+        if kind is not bool and kind not in _PLAIN:
+            return None
+        key += (name, kind, item)
+    return tuple(key)
 
 
 def _filled(item: Any, operands: Sequence[Any]) -> Any:
@@ -78,6 +111,7 @@ def _filled(item: Any, operands: Sequence[Any]) -> Any:
     return item
 
 
+_BOUNDS = frozenset({int, type(None)})
 _PLAIN = frozenset({int, str, type(None), type(...), type(np.newaxis), type})
 """Types whose values are their own key; numbers that compare equal need their type beside them."""
 

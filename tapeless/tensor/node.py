@@ -112,10 +112,10 @@ def overwritten(node: Node, memory: Memory) -> DifferentiationError:
 
 class CallNode(Node):
     """A call of NumPy. `saved` are the arrays that the derivative reads (None: freed), each with
-    its guard; bit i of `wants` says that operand i requires gradients.
+    its guard.
     """
 
-    __slots__ = ("call", "guards", "pullback", "saved", "wants")
+    __slots__ = ("call", "guards", "pullback", "saved")
 
     def __init__(
         self,
@@ -124,20 +124,26 @@ class CallNode(Node):
         inputs: Sequence[Edge],
         saved: Sequence[Any],
         guards: Sequence[Guard],
-        wants: int,
         place: Place,
     ) -> None:
-        super().__init__(inputs, place)
+        self.inputs = inputs  # as in Node.__init__, whose call would cost as much as all this
+        self.number = next(_numbers)
+        self.retained = None
+        self._place = place
         self.call = call
         self.pullback = pullback
         self.saved: Sequence[Any] | None = saved
         self.guards = guards
-        self.wants = wants
 
     @property
     def name(self) -> str:
         """The name of the NumPy function."""
         return self.call.name
+
+    @property
+    def wants(self) -> int:
+        """Bit i says that operand i requires gradients."""
+        return self.pullback.wants
 
     @property
     def forward_mode(self) -> bool:
@@ -227,31 +233,30 @@ def _tensor(like: type[TensorBase], array: Any, edge: Edge, guard: Guard) -> Ten
     return made
 
 
-def attach(
-    call: Call,
-    made: Sequence[TensorBase],
-    operands: Sequence[Any],
-    arrays: Sequence[Any],
-    wants: int,
-) -> None:
-    """Make `made` the results of a new node, for `call` on `operands` whose data are `arrays`."""
+def attach(call: Call, made: Sequence[TensorBase], operands: Sequence[Any], wants: int) -> None:
+    """Make `made` the results of a new node, for `call` on `operands`; see `Call.pullback`."""
     pullback = call.pullbacks.get(wants)
     if pullback is None:
         pullback = call.pullback(wants)
     count = len(operands)
+    preserve = MODE.preserve
     saved: list[Any] = []
     guards: list[Guard] = []
     for position in pullback.reads:
         tensor = operands[position] if position < count else made[position - count]
         if isinstance(tensor, TensorBase):
             memory = tensor._memory
-            saved.append(arrays[position] if position < count else tensor._data)
-            guards.append(None if MODE.preserve else (memory, memory.version))
+            saved.append(tensor._data)
+            guards.append(None if preserve else (memory, memory.version))
         else:
             saved.append(snapshot(tensor))
             guards.append(None)
-    inputs = [edge_of(x) for i, x in enumerate(operands) if wants >> i & 1]
-    node = CallNode(call, pullback, inputs, saved, guards, wants, place())
+    inputs: list[Edge] = []
+    for x in operands:
+        if wants & 1:
+            inputs.append((x, 0) if x._node is None else (x._node, x._slot))
+        wants >>= 1
+    node = CallNode(call, pullback, inputs, saved, guards, place())
     for slot, position in enumerate(call.floats):
         tensor = made[position]
         tensor._node = node
@@ -267,7 +272,7 @@ def apply_call(
     arrays = [x._data if isinstance(x, TensorBase) else x for x in operands]
     made = [like._of(result) for result in function(*arrays)]
     if wants and MODE.grad and call.floats:
-        attach(call, made, operands, arrays, wants)
+        attach(call, made, operands, wants)
     return made
 
 

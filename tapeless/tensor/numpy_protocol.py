@@ -29,19 +29,18 @@ def apply_numpy_ufunc(
     kwargs: Mapping[str, Any],
 ) -> Any:
     """What NumPy gives for `ufunc(*inputs, **kwargs)`, or for `ufunc.method(...)`."""
+    if method == "__call__" and not kwargs and len(inputs) == 1:
+        return apply(like, ufunc, inputs)
     if any(isinstance(x, TracedArray) for x in inputs):
         return NotImplemented
+    if method == "__call__" and not kwargs and len(inputs) == 2:
+        return apply_ufunc(like, ufunc, *inputs)
     if method == "at":
         update_any(_at(ufunc), inputs[0], [as_operand_or_key(x) for x in inputs[1:]], kwargs)
         return None
     function = ufunc if method == "__call__" else _ufunc_method(ufunc, method)
-    out = kwargs.get("out")
-    if out is not None and any(target is not None for target in out):
+    if any(target is not None for target in kwargs.get("out", ())):
         return _into(function, inputs, kwargs)
-    if method == "__call__" and not kwargs:
-        if len(inputs) == 2:
-            return apply_ufunc(like, ufunc, *inputs)
-        return apply(like, ufunc, *lay_out([as_operand(x) for x in inputs], {}))
     return apply(like, function, *lay_out(inputs, kwargs))
 
 
