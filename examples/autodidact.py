@@ -73,9 +73,8 @@ OPS = {
 UFUNCS = {op.reference: name for name, op in OPS.items() if isinstance(op.reference, np.ufunc)}
 
 # --- 2. Tracing -----------------------------------------------------------------------------------
-# To see what a function does, call it with stand-ins for its arrays. Each operation on them is
-# executed and recorded, and gives another stand-in. A dynamic graph keeps the values and forgets
-# the nodes; a static graph forgets the values and keeps the nodes.
+# To see what a function does, call it with stand-ins for its arrays: what is done to them is
+# executed and recorded. A dynamic graph keeps the values, a static graph keeps the nodes.
 
 
 class Trace:
@@ -115,6 +114,8 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc, method, *operands, **options):
         if ufunc not in UFUNCS or method != "__call__" or options:
             raise TypeError(f"this compiler does not know {ufunc} {method} {options or ''}")
+        if ufunc is np.matmul and [len(x.shape) for x in operands] != [2, 2]:
+            raise TypeError(f"products are of two matrices, not {[x.shape for x in operands]}")
         if ufunc is not np.matmul:
             shape = np.broadcast_shapes(*(getattr(x, "shape", ()) for x in operands))
             operands = [self.trace.spread(x, shape) for x in operands]
@@ -238,8 +239,7 @@ class Writer:
 
     def __init__(self, graph, memory, kernels):
         self.graph, self.module, self.arrays = graph, ir.Module(), {}
-        kind = ir.FunctionType(ir.VoidType(), [POINTER])
-        routine = ir.Function(self.module, kind, "routine")
+        routine = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [POINTER]), "routine")
         b = self.b = ir.IRBuilder(routine.append_basic_block())
         for slot, number in enumerate(memory):
             address = b.gep(routine.args[0], [I64(slot)], source_etype=POINTER)
@@ -250,8 +250,8 @@ class Writer:
 
     def loop(self, extents, body, start=ZERO, index=()):
         """`carried = body(index, carried)` for every index below `extents`; gives the last one."""
-        if not extents:
-            return body(index, start)
+        if not extents or 0 in extents:
+            return start if extents else body(index, start)
         b, before = self.b, self.b.block
         head, after = b.append_basic_block(), b.append_basic_block()
         b.branch(head)

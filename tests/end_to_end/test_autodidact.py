@@ -88,6 +88,20 @@ def test_bad_calls_are_refused(autodidact) -> None:
         autodidact.Compiled(lambda x: [np.mean(x)], x)
     with pytest.raises(ValueError, match="matmul"):
         autodidact.Compiled(lambda x: [x @ x], x)
+    with pytest.raises(TypeError, match=r"two matrices, not \[\(2, 3\), \(3,\)\]"):
+        autodidact.Compiled(lambda x, v: [x @ v], x, np.ones(3))
     compiled = autodidact.Compiled(lambda x: [x * 2], x)
     with pytest.raises(TypeError, match=r"compiled for \(2, 3\), called with \(3, 2\)"):
         compiled(x.T)
+
+
+def test_arrays_without_elements_are_looped_over_zero_times(autodidact) -> None:
+    x, y = np.ones((0, 3)), np.ones((2, 0))
+
+    def function(x, y):
+        return 2 * x, np.sum(x), np.sum(x, axis=0), y @ x
+
+    for native, numpy in zip(
+        autodidact.Compiled(function, x, y)(x, y), function(x, y), strict=True
+    ):
+        np.testing.assert_array_equal(native, numpy)
