@@ -80,8 +80,11 @@ def box_size(box: Box, nets: Mapping[int, Net], direction: str) -> Size:
 
 def _port_size(box: Box, direction: str) -> Size:
     """A point, with room beside it for the text that stands outside of the group."""
-    wide = LABEL_GAP + TYPE.width(box.detail) if box.detail else 3.0
-    before, after = (3.0, wide) if direction == DOWN else (2 * TYPE.height, TYPE.height)
+    before = after = 3.0
+    if box.detail and direction == DOWN:
+        after = LABEL_GAP + TYPE.width(box.detail)
+    elif box.detail:
+        before, after = 2 * TYPE.height, TYPE.height
     return Size(0.0, 0.0, before, after, 0.0, (0.0,) * box.entries, (0.0,) * box.exits)
 
 

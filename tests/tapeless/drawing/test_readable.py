@@ -139,15 +139,15 @@ def test_random_scenes_are_drawn_readably(seed: int) -> None:
     assert not faults(Drawing((("random", scene),), direction).svg)
 
 
-def test_the_check_finds_faults() -> None:
-    svg = tl.draw(circuit, 1.0, 2.0, 3.0, values=True).svg
-    assert not faults(svg)
-    found = {fault.split(" ")[-1] if "page" in fault else "" for fault in faults(_shifted(svg))}
-    assert found
-
-
-def _shifted(svg: str) -> str:
-    """The picture with its last box moved onto its neighbour."""
-    head, _, tail = svg.rpartition('<rect class="output" x="')
-    _, _, rest = tail.partition('"')
-    return f'{head}<rect class="output" x="150"{rest}'
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [
+        (lambda svg: svg.replace(">result<", ">a long name of the result<"), "does not fit"),
+        (lambda svg: svg.replace('width="', 'width="1'), "overlaps"),
+        (lambda svg: svg.replace('d="M', 'd="M0 0L'), "runs through"),
+        (lambda svg: svg.replace(' width="', ' width="9" data-width="', 1), "off the page"),
+    ],
+)
+def test_the_check_finds_faults(broken, expected: str) -> None:
+    svg = broken(tl.draw(circuit, 1.0, 2.0, 3.0, values=True).svg)
+    assert any(expected in fault for fault in faults(svg))
