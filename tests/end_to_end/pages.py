@@ -24,7 +24,7 @@ from pathlib import Path
 
 FENCES = ("python", "python raises", "output", "console", "console x86", "by-hand", "text")
 
-NUMBER = r"[-+]?\d[\d,]*(?:\.\d*)?(?:e[-+]?\d+)?"
+NUMBER = r"[-+]?\d+(?:,\d{3})*(?:\.\d*)?(?:e[-+]?\d+)?"
 UNITS = r"(?: ?(?:ns|µs|ms|s)\b)?"
 MARKED = re.compile(rf"~{NUMBER}{UNITS}|\s+")
 FENCE = re.compile(r"^```(.*)$")
