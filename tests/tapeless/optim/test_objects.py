@@ -194,7 +194,7 @@ def test_a_graph_from_before_a_step_is_void() -> None:
     first, second = (weight**2).sum(), (weight**3).sum()
     first.backward()
     optimizer.step()
-    with pytest.raises(DifferentiationError):
+    with pytest.raises(DifferentiationError, match=r"updated in place at test_objects\.py:\d+"):
         second.backward()
 
 
