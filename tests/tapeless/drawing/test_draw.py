@@ -83,7 +83,7 @@ def test_values_flow_through_kernels_and_backward_operations() -> None:
     assert updated == ["all 0.5"]
     kernels = [box.inner for box in scene_of(drawing).boxes if box.kind == KERNEL]
     inner = [line.text for scene in kernels if scene for net in scene.nets for line in net.lines]
-    assert "all 10" in inner
+    assert "all 1.667" in inner
 
 
 def test_captured_arrays_are_inputs_with_values() -> None:
