@@ -179,22 +179,36 @@ class KernelEmitter:
         offsets = self._lane_offsets(statement.at.coefficient(LANE), lanes)
         return self.b.add(self.b.splat(base, lanes), offsets)
 
-    def _offset(self, access: Access, lanes: int) -> tuple[Operand, bool]:
-        """The element offset of an access, and whether it is one scalar for all lanes."""
+    def _pointer(self, access: Access, memory: str, lanes: int) -> tuple[Operand, bool]:
+        """The address of an access, and whether it is one for all lanes.
+
+        Accesses that are a constant apart share the part of the address that is not.
+        """
         b = self.b
-        total = self._affine(access.at)
         vectors = [pair for pair in access.dynamic if pair[0].lanes > 1]
+        step = access.at.coefficient(LANE)
+        pointer = self._base(access.buffer, memory, access.at)
         for var, stride in access.dynamic:
             if var.lanes == 1:
-                total = b.add(total, b.mul(self.vars[var], b.const("i64", stride)))
-        step = access.at.coefficient(LANE)
+                offset = b.mul(self.vars[var], b.const("i64", stride))
+                pointer = b.gep(pointer, memory, offset)
+        if access.at.const:
+            pointer = b.gep(pointer, memory, b.const("i64", access.at.const))
         if lanes == 1 or (step == 1 and not vectors):
-            return total, True
-        total = b.add(b.splat(total, lanes), self._lane_offsets(step, lanes))
+            return pointer, True
+        offsets = self._lane_offsets(step, lanes)
         for var, stride in vectors:
-            scaled = b.mul(self.vars[var], b.const(total.type, stride))
-            total = b.add(total, scaled)
-        return total, False
+            offsets = b.add(offsets, b.mul(self.vars[var], b.const(offsets.type, stride)))
+        return b.gep(pointer, memory, offsets), False
+
+    def _base(self, buffer: int, memory: str, at: Affine) -> Operand:
+        """The address of the part of `at` that depends on loops."""
+        start = self.buffers[buffer]
+        terms = tuple(term for term in at.terms if term[0] != LANE)
+        if not terms:
+            return start
+        key = (start, memory, tuple((self.symbols[symbol], step) for symbol, step in terms))
+        return self.b.shared(key, lambda: self.b.gep(start, memory, self._affine(Affine(terms))))
 
     def _mask(self, lanes: int, active: int | None, guard: Var | None) -> Operand | None:
         """Which lanes take part; None for all."""
@@ -215,8 +229,7 @@ class KernelEmitter:
         dtype, lanes = statement.target.dtype, statement.target.lanes
         memory = memory_type(dtype)
         type = vector_type(memory, lanes)
-        offset, contiguous = self._offset(access, lanes)
-        pointer = b.gep(self.buffers[access.buffer], memory, offset)
+        pointer, contiguous = self._pointer(access, memory, lanes)
         mask = self._mask(lanes, statement.active, statement.guard)
         align = dtype.itemsize
         if contiguous and mask is None:
@@ -238,8 +251,7 @@ class KernelEmitter:
         if dtype == BOOL:
             value = b.cast("zext", value, "i8")
         lanes = statement.value.lanes
-        offset, contiguous = self._offset(access, lanes)
-        pointer = b.gep(self.buffers[access.buffer], memory_type(dtype), offset)
+        pointer, contiguous = self._pointer(access, memory_type(dtype), lanes)
         mask = self._mask(lanes, statement.active, None)
         if not contiguous:
             every = mask if mask is not None else b.const(vector_type("i1", lanes), True)

@@ -94,7 +94,9 @@ class MatmulLowering:
         axes, body = self.axes, self.body
         stride = axes.rows.left * self.type.dtype.itemsize
         most = _ROWS_IN_A_SET if stride and stride % _SETS_BYTES == 0 else None
-        self.tile = choose_tile(axes.rows.extent, self.vectors, self.target, axes.depth, most)
+        self.tile = choose_tile(
+            axes.rows.extent, axes.columns.extent, self.lanes, self.target, axes.depth, most
+        )
         packs = self._packs()
         self.span = self._steps_of_a_block() if packs else axes.depth
         self.splits = self.span < axes.depth

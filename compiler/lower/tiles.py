@@ -24,10 +24,10 @@ _VECTOR_CYCLES = 1.1
 _STEP_CYCLES = 0.6
 """Of a step of k beside its arithmetic: counting, and what does not overlap."""
 
-_STREAM_CYCLES = 0.15
-"""More for a vector of the right operand that does not come from the first cache."""
+_STREAM_CYCLES = 2.3
+"""Of a vector of the right operand that comes from the second cache in short runs."""
 
-_TILE_CYCLES = 30
+_TILE_CYCLES = 15
 """Of a tile whatever its size: accumulators are cleared, the last steps drain."""
 
 _COST_OF_A_REGISTER = 0.002
@@ -53,15 +53,20 @@ def pieces(extent: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def choose_tile(
-    rows: int, vectors: int, target: Target, depth: int = 256, most_rows: int | None = None
+    rows: int,
+    columns: int,
+    lanes: int,
+    target: Target,
+    depth: int = 256,
+    most_rows: int | None = None,
 ) -> Tile:
-    """The tile with the lowest estimated cycles per step of k for the whole of C.
+    """The tile with the lowest estimated cycles for the whole of C, `rows` × `columns`.
 
     Two FMAs start per cycle; fewer accumulators than latency × 2 leave gaps. `depth` steps of k
     make the panel of the right operand that all tiles of rows read again; a tile has at most
     `most_rows` rows.
     """
-    registers = target.vector_registers
+    registers, vectors = target.vector_registers, -(-columns // lanes)
     highest = registers if most_rows is None else most_rows
     return min(
         (
@@ -69,25 +74,31 @@ def choose_tile(
             for width in range(1, min(_MOST_VECTORS, vectors) + 1)
             for height in range(1, max(1, min(highest, (registers - width - 1) // width)) + 1)
         ),
-        key=lambda tile: (_cycles_in_all(rows, vectors, tile, target, depth), -tile.rows),
+        key=lambda tile: (_cycles_in_all(rows, columns, lanes, tile, target, depth), -tile.rows),
     )
 
 
-def _cycles_in_all(rows: int, vectors: int, tile: Tile, target: Target, depth: int) -> float:
+def _cycles_in_all(
+    rows: int, columns: int, lanes: int, tile: Tile, target: Target, depth: int
+) -> float:
     panel = depth * tile.vectors * target.vector_bytes
-    stream = _STREAM_CYCLES if panel > target.l1_bytes else 0.0
+    far = panel > target.l1_bytes and tile.vectors * lanes < columns
+    stream = _STREAM_CYCLES if far else 0.0
     result, code = 0.0, 0
-    for width, columns in pieces(vectors, tile.vectors):
-        for height, count in pieces(rows, tile.rows):
-            cycles = depth * (_step_cycles(height, width) + stream * width) + _TILE_CYCLES
-            result += columns * count * cycles
-            code += height * width
+    done = 0
+    for width, across in pieces(-(-columns // lanes), tile.vectors):
+        done += across * width * lanes
+        copies = 2 if done > columns and across > 1 else 1  # the last, partial one is by itself
+        for height, down in pieces(rows, tile.rows):
+            cycles = depth * _step_cycles(height, width, stream) + _TILE_CYCLES
+            result += across * down * cycles
+            code += copies * height * width
     return result * (1 + _COST_OF_A_REGISTER * code)
 
 
-def _step_cycles(rows: int, vectors: int) -> float:
+def _step_cycles(rows: int, vectors: int, stream: float) -> float:
     loads = _SCALAR_CYCLES * rows + _VECTOR_CYCLES * vectors
-    return max(rows * vectors / 2, loads, FMA_LATENCY) + _STEP_CYCLES
+    return max(rows * vectors / 2, loads, stream * vectors, FMA_LATENCY) + _STEP_CYCLES
 
 
 @dataclass(frozen=True, slots=True)

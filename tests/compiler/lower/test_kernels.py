@@ -136,7 +136,8 @@ def test_an_expensive_value_needed_by_two_passes_is_computed_once_per_row() -> N
 @pytest.mark.parametrize("rows", [1, 5, 128, 1000])
 @pytest.mark.parametrize("vectors", [1, 2, 3, 7, 50])
 def test_tiles_fit_the_registers(target: Target, rows: int, vectors: int) -> None:
-    tile = choose_tile(rows, vectors, target)
+    lanes = target.lanes(4)
+    tile = choose_tile(rows, vectors * lanes, lanes, target)
     assert 1 <= tile.rows <= rows
     assert 1 <= tile.vectors <= vectors
     assert tile.rows * tile.vectors + tile.vectors < target.vector_registers

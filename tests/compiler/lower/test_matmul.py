@@ -225,7 +225,7 @@ def test_blocks_of_rows_cover_all_rows(rows: int, height: int, most: int) -> Non
 
 
 def test_rows_that_share_a_set_of_the_cache_are_few() -> None:
-    assert choose_tile(512, 32, host_target(), 1024, most_rows=8).rows <= 8
+    assert choose_tile(512, 512, 16, host_target(), 1024, most_rows=8).rows <= 8
 
 
 SHALLOW = [(1, 40), (2, 24), (3, 37), (5, 61), (8, 97), (10, 128), (13, 160)]
