@@ -23,10 +23,11 @@ from .ir.pytree import TreeDef, flatten, map_leaves
 from .ir.types import DType, TensorType, is_float
 from .tensor.alias import alias
 from .tensor.backward import gradients
+from .tensor.base import next_number
 from .tensor.emitter import TensorEmitter
 from .tensor.inplace import seen_through, set_values, view_chain
 from .tensor.modes import MODE
-from .tensor.node import Node, next_number, snapshot
+from .tensor.node import Node, snapshot
 from .tensor.stand_ins import StandIns
 from .tensor.tensor import Tensor
 
@@ -154,7 +155,7 @@ class Operand:
         """Carry the function's in-place updates of an argument out to the caller's array."""
         if self.inner is self.outer or not isinstance(self.inner, Tensor):
             return
-        if self.inner._memory.version:
+        if self.inner._memory.written:
             if isinstance(self.outer, Tensor):
                 set_values(self.outer, self.inner)
             elif isinstance(self.outer, np.ndarray):

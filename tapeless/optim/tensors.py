@@ -69,8 +69,7 @@ def memory(tensor: Tensor) -> Array:
 
 def mark_updated(tensor: Tensor) -> None:
     """Tell that the memory of a leaf was overwritten: graphs that need the old values are void."""
-    tensor._memory.version += 1
-    tensor._memory.written_at = place()
+    tensor._memory.note_write(place())
 
 
 def gradient(tensor: Tensor) -> Array:

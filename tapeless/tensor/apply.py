@@ -10,7 +10,7 @@ import numpy as np
 from ..compiler.trace.context import TRACES, current_trace, foreign_refused
 from ..ir.pytree import flatten
 from ..ir.types import TensorType
-from .base import TensorBase, View
+from .base import TensorBase, View, data_of, kind_of
 from .calls import CALLS, Call, check_results
 from .layout import Layout
 from .modes import MODE
@@ -18,6 +18,9 @@ from .node import attach
 
 NUMBERS = frozenset({int, float, bool})
 """Python numbers that are operands of arithmetic: weak, and no part of a call's key."""
+
+NUMBER = 0
+"""What stands for them in a key, where arrays have their kind."""
 
 
 def apply(
@@ -48,7 +51,8 @@ def apply(
     if layout is not None and result.__class__ is np.ndarray:
         _link((made,), None, function, operands, arrays, layout)
     if wants and MODE.grad and result.dtype.kind in "fcO":
-        _record((made,), (result,), function, operands, arrays, layout, wants)
+        call = _known_call(function, layout, operands, (result,))
+        attach(call, (made,), operands, wants)
     return made
 
 
@@ -79,36 +83,43 @@ def _apply_many(
     if layout is not None:
         _link(made, leaves, function, operands, arrays, layout)
     if wants and MODE.grad and any(x.dtype.kind in "fcO" for x in found):
-        _record(made, found, function, operands, arrays, layout, wants)
+        attach(_known_call(function, layout, operands, found), made, operands, wants)
     remaining = iter(made)
     return tree.unflatten(
         [next(remaining) if isinstance(x, np.ndarray | np.generic) else x for x in leaves]
     )
 
 
-def _record(
-    made: Sequence[TensorBase],
-    results: Sequence[Any],
+def _known_call(
     function: Callable[..., Any],
-    operands: Sequence[Any],
-    arrays: Sequence[Any],
     layout: Layout | None,
-    wants: int,
-) -> None:
-    """Put a node on the graph for results that were just computed."""
-    key: Any = (function, None if layout is None else layout.key)
-    for x in arrays:
-        key += (None,) if x.__class__ in NUMBERS else (x.dtype, x.shape)
+    operands: Sequence[Any],
+    results: Sequence[Any],
+) -> Call:
+    """What is known of a call that just gave `results`."""
+    parts: list[Any] = [function, None if layout is None else layout.key]
+    for x in operands:
+        if isinstance(x, TensorBase):
+            parts.append(x._kind or _kind(x))
+        else:
+            parts.append(NUMBER if x.__class__ in NUMBERS else kind_of(x))
+    key = tuple(parts)
     call = CALLS.young.get(key)
     if call is None:
-        call = _new_call(key, function, layout, arrays)
-        check_results(call, [(x.dtype, x.shape) for x in results])
-    attach(call, made, operands, wants)
+        call = _new_call(key, function, layout, operands)
+        check_results(call, results)
+    return call
+
+
+def _kind(x: TensorBase) -> int:
+    x._kind = kind_of(x._data)
+    return x._kind
 
 
 def _new_call(
-    key: Any, function: Callable[..., Any], layout: Layout | None, arrays: Sequence[Any]
+    key: Any, function: Callable[..., Any], layout: Layout | None, operands: Sequence[Any]
 ) -> Call:
+    arrays = [data_of(x) for x in operands]
     types = [None if x.__class__ in NUMBERS else TensorType(x.dtype, x.shape) for x in arrays]
 
     def run(*traced: Any) -> Any:
@@ -134,7 +145,7 @@ def _link(
             if isinstance(x, TensorBase) and np.may_share_memory(data, array):
                 number = None if leaves is None else [leaf is data for leaf in leaves].index(True)
                 tensor._memory = x._memory
-                tensor._view = View(x, function, operands, layout, x._memory.version, number)
+                tensor._view = View(x, function, operands, layout, x._memory.written, number)
                 break
 
 
@@ -142,7 +153,7 @@ def refresh(x: TensorBase) -> None:
     """Bring the history of a view up to date with the updates of what it is a view of."""
     view = x._view
     assert view is not None
-    if view.version == x._memory.version:
+    if view.seen == x._memory.written:
         return
     before, MODE.grad = MODE.grad, True
     try:
@@ -151,7 +162,7 @@ def refresh(x: TensorBase) -> None:
         MODE.grad = before
     x._data, x._memory = again._data, again._memory
     x._node, x._slot, x._wants = again._node, again._slot, again._wants
-    view.version = x._memory.version
+    view.seen = x._memory.written
 
 
 def require_values(like: type[TensorBase]) -> None:

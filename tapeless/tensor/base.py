@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,22 +19,50 @@ Data: TypeAlias = Any
 """What NumPy gave: an array or a NumPy scalar."""
 
 
-class Memory:
-    """Shared by all tensors on the same memory: how often it was written, and where last."""
+next_number: Callable[[], int] = count(1).__next__
+"""Numbers what happens to tensors, in order: operations that are recorded, and writes."""
 
-    version: int = 0
+
+class Memory:
+    """Shared by all tensors on the same memory: when it was written last (0: never), and where."""
+
+    written: int = 0
     written_at: Place = None
+
+    def note_write(self, at: Place) -> None:
+        """Say that the memory is being written: graphs that need the old values are void."""
+        self.written = next_number()
+        self.written_at = at
+
+
+_KINDS: dict[Any, int] = {}
+_kinds = count(1)
+_MOST_KINDS = 1 << 16
+
+
+def kind_of(array: Data) -> int:
+    """A number for the element type and shape; equal numbers mean equal types.
+
+    Numbers are never used again, so that forgetting some is harmless.
+    """
+    key = array.dtype, array.shape
+    known = _KINDS.get(key)
+    if known is None:
+        if len(_KINDS) >= _MOST_KINDS:
+            _KINDS.clear()
+        known = _KINDS[key] = next(_kinds)
+    return known
 
 
 @dataclass(eq=False, slots=True)
 class View:
-    """The call that made a view of `parent`, and the version of the memory that it has seen."""
+    """The call that made a view of `parent`, and the last write that its history knows of."""
 
     parent: TensorBase
     function: Callable[..., Any]
     operands: Sequence[Any]
     layout: Layout
-    version: int
+    seen: int
     result: int | None = None
 
     def of(self, source: Any) -> Any:
@@ -56,13 +85,15 @@ class TensorBase(ForeignArray):
 
     `_node` computed it as its result number `_slot` (None: nothing recorded). `_wants` says that
     it requires gradients: a leaf if `_node` is None. `_view` is None unless in-place updates go
-    to another tensor, which this one is a view of.
+    to another tensor, which this one is a view of. `_kind` is `kind_of(_data)`, or 0 if it was not
+    asked for yet.
     """
 
     __slots__ = (
         "__weakref__",
         "_data",
         "_grad",
+        "_kind",
         "_memory",
         "_node",
         "_slot",
@@ -71,6 +102,7 @@ class TensorBase(ForeignArray):
     )
 
     _data: Data
+    _kind: int
     _memory: Memory
     _node: Any
     _slot: int
@@ -84,6 +116,7 @@ class TensorBase(ForeignArray):
         made = cls.__new__(cls)
         made._data = data
         made._memory = Memory() if memory is None else memory
+        made._kind = 0
         made._node = None
         made._slot = 0
         made._wants = False

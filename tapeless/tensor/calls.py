@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ..ir.errors import UnsupportedError
 from ..ir.graph import Graph
 from ..ir.types import TensorType, is_float
+from .base import kind_of
 from .derive import Pullback, graph_of, pullback_of
 
 
@@ -22,13 +23,14 @@ class Call:
     are Python numbers.
     """
 
-    __slots__ = ("floats", "graph", "name", "pullbacks", "types", "weak")
+    __slots__ = ("floats", "graph", "kinds", "name", "pullbacks", "types", "weak")
 
     def __init__(self, graph: Graph, weak: Sequence[bool] = ()) -> None:
         self.name = graph.name
         self.graph = graph
         self.weak = tuple(weak) or (False,) * len(graph.inputs)
         self.types = graph.output_types
+        self.kinds = tuple(kind_of(type) for type in self.types)
         self.floats = tuple(i for i, type in enumerate(self.types) if is_float(type.dtype))
         self.pullbacks: dict[int, Pullback] = {}
 
@@ -96,10 +98,11 @@ CALLS = CallTable(limit=4096)
 """Every call that was recorded lately in this process."""
 
 
-def check_results(call: Call, types: Sequence[tuple[Any, Any]]) -> None:
+def check_results(call: Call, results: Sequence[Any]) -> None:
     """Raise `UnsupportedError` unless NumPy's results have the types that were derived."""
     derived = [(type.dtype, type.shape) for type in call.types]
-    if derived != list(types):
+    types = [(x.dtype, x.shape) for x in results]
+    if derived != types:
         raise UnsupportedError(
             f"the derivative of {call.name} is known for results like those of the compiled call: "
             f"{', '.join(map(str, call.types))}",

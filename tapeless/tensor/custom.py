@@ -57,7 +57,7 @@ def apply_rule(
 
 
 def _versions(leaves: Sequence[Any]) -> list[int]:
-    return [leaf._memory.version for leaf in leaves if isinstance(leaf, Tensor)]
+    return [leaf._memory.written for leaf in leaves if isinstance(leaf, Tensor)]
 
 
 def _cotangents(result: Any, args: Sequence[Any]) -> list[Any]:

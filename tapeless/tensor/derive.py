@@ -69,14 +69,18 @@ class Pullback:
     """The derivative of a call in reverse mode, with respect to some operands.
 
     `plan` takes the cotangents of the floating-point results, then what it needs of the operands
-    and results: those at the positions `reads` among operands and results together. `weak` marks
-    inputs that are Python numbers. Bit i of `wants` says that operand i is differentiated. `call`
-    is the derivative as a call, made when it is differentiated.
+    and results: those at the positions `reads` among operands and results together, `operands`
+    and `results` apart. `weak` marks inputs that are Python numbers. `wrt` are the operands that
+    are differentiated, `wants` the same as bits. `call` is the derivative as a call, made when it
+    is differentiated.
     """
 
     plan: Plan
     reads: tuple[int, ...]
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
     weak: tuple[bool, ...]
+    wrt: tuple[int, ...]
     wants: int
     call: Any = None
 
@@ -103,7 +107,15 @@ def pullback_of(graph: Graph, wrt: Sequence[int], weak: Sequence[bool]) -> Pullb
     inputs = (*seed_values, *(values[i] for i in reads))
     marks = [False] * len(seed_values) + [i < count and weak[i] for i in reads]
     plan = make_plan(Graph(backward.name, inputs, backward.nodes, backward.outputs), marks)
-    return Pullback(plan, reads, tuple(marks), sum(1 << position for position in wrt))
+    return Pullback(
+        plan=plan,
+        reads=reads,
+        operands=tuple(i for i in reads if i < count),
+        results=tuple(i - count for i in reads if i >= count),
+        weak=tuple(marks),
+        wrt=tuple(wrt),
+        wants=sum(1 << position for position in wrt),
+    )
 
 
 def _given_results(both: Graph, results: int, wrt: Sequence[int]) -> Graph:

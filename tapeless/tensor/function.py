@@ -221,16 +221,15 @@ def _zeros(type: TensorType) -> Tensor:
 class _Saved:
     """One saved object; a result without its history, which would be a cycle of references."""
 
-    __slots__ = ("_memory", "_result", "_value", "_version")
+    __slots__ = ("_memory", "_result", "_value")
 
     def __init__(self, value: Any, result: int | None = None) -> None:
         self._result = result
         self._memory: Memory | None = value._memory if isinstance(value, Tensor) else None
-        self._version = self._memory.version if self._memory is not None else 0
         self._value = value if result is None else value._data
 
     def unpack(self, node: RuleNode) -> Any:
-        if self._memory is not None and self._memory.version != self._version:
+        if self._memory is not None and self._memory.written > node.number:
             raise overwritten(node, self._memory)
         if self._result is None:
             return self._value

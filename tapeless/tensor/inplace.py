@@ -54,8 +54,7 @@ def update(
     before = root._data.copy() if recorded else None
     kept = _kept(operands, arrays, root) if recorded else ()
     layout.call(write, arrays)
-    root._memory.version += 1
-    root._memory.written_at = place()
+    root._memory.note_write(place())
     if recorded:
         _rebase(root, before, _Update(write, chain, layout), operands[1:], kept[1:])
     target._data = arrays[0]
@@ -146,16 +145,16 @@ def _rebase(
     call = CALLS.young.get(key) or CALLS.add(key, _name(step.key()[0]), step, types)
     wants = sum(1 << i for i, x in enumerate(operands) if _wants(x))
     pullback = call.pullback(wants)
-    saved, guards = [], []
+    saved, memories = [], []
     for position in pullback.reads:
         x = operands[position] if position < len(arrays) else root
         array = arrays[position] if position < len(arrays) else root._data
         plain = not isinstance(x, TensorBase)
         saved.append(snapshot(array) if plain else array)
         guarded = not plain and array is x._data and not MODE.preserve
-        guards.append((x._memory, x._memory.version) if guarded else None)
+        memories.append(x._memory if guarded else None)
     inputs = [edge_of(x) for i, x in enumerate(operands) if wants >> i & 1]
-    root._node = CallNode(call, pullback, inputs, saved, guards, place())
+    root._node = CallNode(call, pullback, inputs, saved, memories, place())
     root._slot, root._wants = 0, True
 
 

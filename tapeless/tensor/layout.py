@@ -88,6 +88,8 @@ def _simple_key(rest: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         elif kind not in _PLAIN:
             return None
         key.append(item)
+    if kwargs:
+        key.append(_Slot)
     for name, item in kwargs.items():
         kind = item.__class__
         if kind is not bool and kind not in _PLAIN:

@@ -14,9 +14,9 @@ Place: TypeAlias = tuple[CodeType, int] | None
 _INTERNAL: dict[CodeType, bool] = {}
 
 
-def place() -> Place:
-    """Where the user's innermost frame is now."""
-    frame = sys._getframe(2)
+def place(depth: int = 2) -> Place:
+    """Where the user's innermost frame is now; the first `depth` frames are known to be ours."""
+    frame = sys._getframe(depth)
     while frame is not None:
         code = frame.f_code
         internal = _INTERNAL.get(code)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..ir.errors import DifferentiationError
 from ..ir.location import Location
-from .base import Memory, TensorBase
+from .base import Memory, TensorBase, next_number
 from .calls import Call, call_of
 from .derive import Pullback
 from .lines import Place, location, place
@@ -19,11 +18,6 @@ from .modes import MODE
 
 Edge: TypeAlias = tuple[Any, int]
 """Where an operand came from: a node and the number of its result, or a leaf tensor and 0."""
-
-Guard: TypeAlias = tuple[Memory, int] | None
-"""The memory of a saved array and the version that it had; None if nobody can change it."""
-
-_numbers = count()
 
 
 class Node(ABC):
@@ -37,7 +31,7 @@ class Node(ABC):
 
     def __init__(self, inputs: Sequence[Edge], place: Place) -> None:
         self.inputs = inputs
-        self.number = next(_numbers)
+        self.number = next_number()
         self.retained: Any = None
         self._place = place
 
@@ -84,11 +78,6 @@ class Node(ABC):
         return f"<{self.describe()}>"
 
 
-def next_number() -> int:
-    """A number smaller than that of all nodes to come."""
-    return next(_numbers)
-
-
 def freed(node: Node) -> DifferentiationError:
     """The error for a second pass through a node."""
     return DifferentiationError(
@@ -111,11 +100,11 @@ def overwritten(node: Node, memory: Memory) -> DifferentiationError:
 
 
 class CallNode(Node):
-    """A call of NumPy. `saved` are the arrays that the derivative reads (None: freed), each with
-    its guard.
+    """A call of NumPy. `saved` are the arrays that the derivative reads (None: freed), `memories`
+    what each lies in (None: nobody can write to it).
     """
 
-    __slots__ = ("call", "guards", "pullback", "saved")
+    __slots__ = ("call", "memories", "pullback", "saved")
 
     def __init__(
         self,
@@ -123,17 +112,17 @@ class CallNode(Node):
         pullback: Pullback,
         inputs: Sequence[Edge],
         saved: Sequence[Any],
-        guards: Sequence[Guard],
+        memories: Sequence[Memory | None],
         place: Place,
     ) -> None:
         self.inputs = inputs  # as in Node.__init__, whose call would cost as much as all this
-        self.number = next(_numbers)
+        self.number = next_number()
         self.retained = None
         self._place = place
         self.call = call
         self.pullback = pullback
         self.saved: Sequence[Any] | None = saved
-        self.guards = guards
+        self.memories = memories
 
     @property
     def name(self) -> str:
@@ -168,11 +157,11 @@ class CallNode(Node):
         operands: list[Any] = [
             g if isinstance(g, TensorBase) else like._of(g) for g in self.dense(cotangents)
         ]
-        for position, array, guard in zip(
-            self.pullback.reads, self.readable(), self.guards, strict=True
+        for position, array, memory in zip(
+            self.pullback.reads, self.readable(), self.memories, strict=True
         ):
             edge = self._edge(position)
-            operands.append(array if edge is None else _tensor(like, array, edge, guard))
+            operands.append(array if edge is None else _tensor(like, array, edge, memory))
         plan = self.pullback.plan
         pulled = apply_call(call_of(self.pullback), plan.run, operands, like)
         return pulled, (False,) * len(pulled)
@@ -199,9 +188,9 @@ class CallNode(Node):
         """The saved arrays; raises if they were freed or overwritten."""
         if self.saved is None:
             raise freed(self)
-        for guard in self.guards:
-            if guard is not None and guard[0].version != guard[1]:
-                raise overwritten(self, guard[0])
+        for memory in self.memories:
+            if memory is not None and memory.written > self.number:
+                raise overwritten(self, memory)
         return self.saved
 
     def describe(self) -> str:
@@ -214,7 +203,7 @@ class CallNode(Node):
     def release(self) -> None:
         """Give the saved arrays up."""
         self.saved = None
-        self.guards = ()
+        self.memories = ()
 
 
 def edge_of(tensor: TensorBase) -> Edge:
@@ -223,12 +212,12 @@ def edge_of(tensor: TensorBase) -> Edge:
     return (tensor, 0) if node is None else (node, tensor._slot)
 
 
-def _tensor(like: type[TensorBase], array: Any, edge: Edge, guard: Guard) -> TensorBase:
+def _tensor(like: type[TensorBase], array: Any, edge: Edge, memory: Memory | None) -> TensorBase:
     """A tensor on a saved array, with the history that the operand or result has."""
     source, slot = edge
     if isinstance(source, TensorBase):
         return source
-    made: TensorBase = like._of(array, None if guard is None else guard[0])
+    made: TensorBase = like._of(array, memory)
     made._node, made._slot, made._wants = source, slot, True
     return made
 
@@ -238,27 +227,28 @@ def attach(call: Call, made: Sequence[TensorBase], operands: Sequence[Any], want
     pullback = call.pullbacks.get(wants)
     if pullback is None:
         pullback = call.pullback(wants)
-    count = len(operands)
     preserve = MODE.preserve
     saved: list[Any] = []
-    guards: list[Guard] = []
-    for position in pullback.reads:
-        tensor = operands[position] if position < count else made[position - count]
-        if isinstance(tensor, TensorBase):
-            memory = tensor._memory
-            saved.append(tensor._data)
-            guards.append(None if preserve else (memory, memory.version))
+    memories: list[Memory | None] = []
+    for position in pullback.operands:
+        x = operands[position]
+        if isinstance(x, TensorBase):
+            saved.append(x._data)
+            memories.append(None if preserve else x._memory)
         else:
-            saved.append(snapshot(tensor))
-            guards.append(None)
+            saved.append(snapshot(x))
+            memories.append(None)
+    for position in pullback.results:
+        saved.append(made[position]._data)
+        memories.append(None if preserve else made[position]._memory)
     inputs: list[Edge] = []
-    for x in operands:
-        if wants & 1:
-            inputs.append((x, 0) if x._node is None else (x._node, x._slot))
-        wants >>= 1
-    node = CallNode(call, pullback, inputs, saved, guards, place())
+    for position in pullback.wrt:
+        x = operands[position]
+        inputs.append((x, 0) if x._node is None else (x._node, x._slot))
+    node = CallNode(call, pullback, inputs, saved, memories, place(3))
     for slot, position in enumerate(call.floats):
         tensor = made[position]
+        tensor._kind = call.kinds[position]
         tensor._node = node
         tensor._slot = slot
         tensor._wants = True

@@ -60,7 +60,7 @@ def binary(ufunc: np.ufunc, in_place: _Operator) -> tuple[_Operator, _Operator, 
 
     def forward(self: TensorBase, other: Any) -> Any:
         kind = other.__class__
-        if kind is self.__class__ or (numbers and kind in NUMBERS):
+        if kind is self.__class__ or kind is np.ndarray or (numbers and kind in NUMBERS):
             return apply(self.__class__, ufunc, (self, other))
         return NotImplemented if _defers(other) else apply_ufunc(self.__class__, ufunc, self, other)
 

@@ -48,6 +48,7 @@ class Tensor(Operators):
                 hint="pass dtype=, for example tl.Tensor(x, np.float64)",
             )
         self._data = array.astype(native, copy=False)
+        self._kind = 0
         self._memory = Memory()
         self._node = None
         self._slot = 0
