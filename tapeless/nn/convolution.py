@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..ir.errors import ShapeError
-from .arrays import Array, as_array
+from .arrays import Array, as_array, one_call
 from .windows import padded, per_axis, windows
 
 
+@one_call
 def conv2d(
     x: Array,
     w: Array,
@@ -35,6 +36,7 @@ def conv2d(
     return _convolve("conv2d", 2, x, w, stride, padding, dilation, groups)
 
 
+@one_call
 def conv1d(
     x: Array,
     w: Array,

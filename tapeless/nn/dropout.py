@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compiler.trace.array import TracedArray
-from ..compiler.trace.graph_trace import GraphTrace
 from ..ir.errors import ArgumentError, ShapeError
-from .arrays import Array, shape_of
+from .arrays import Array, is_traced, shape_of
 
 __all__ = ["dropout"]
 
@@ -42,7 +40,7 @@ def check_rate(rate: float, name: str) -> None:
 
 
 def _drawn(x: Array, generator: np.random.Generator) -> Array:
-    if isinstance(x, TracedArray) and isinstance(x.home, GraphTrace):
+    if is_traced(x):
         raise ArgumentError(
             "dropout in a compiled function takes its random numbers from the program",
             given="a numpy.random.Generator, which would draw once, while tracing",

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..ir.errors import ArgumentError, ShapeError
-from .arrays import Array, as_array
+from .arrays import Array, as_array, one_call
 from .windows import padded, per_axis, windows
 
 
+@one_call
 def max_pool2d(x: Array, size: Any, stride: Any = None, padding: Any = 0) -> Array:
     """The largest element of each window of images `x` (n, c, h, w); NaN wins.
 
@@ -25,6 +26,7 @@ def max_pool2d(x: Array, size: Any, stride: Any = None, padding: Any = 0) -> Arr
     return np.max(_pooled("max_pool2d", x, size, stride, padding, lowest), axis=(-3, -1))
 
 
+@one_call
 def avg_pool2d(x: Array, size: Any, stride: Any = None, padding: Any = 0) -> Array:
     """The mean of each window of images `x` (n, c, h, w), zeros of the padding included.
 
