@@ -149,10 +149,9 @@ def updated(text: str, page_steps: Sequence[Step], printed: Sequence[str]) -> st
         old = lines[step.start : step.stop]
         if step.varies and old != ["?"]:
             continue
-        new = output.splitlines()
-        kept = dict(enumerate(old))
         lines[step.start : step.stop] = [
-            kept[i] if i in kept and agrees(kept[i], line) else line for i, line in enumerate(new)
+            next((shown for shown in [*old[i : i + 1], *old] if agrees(shown, line)), line)
+            for i, line in enumerate(output.splitlines())
         ]
     return "\n".join(lines) + "\n"
 

@@ -238,6 +238,6 @@ def test_marked_numbers_vary_and_nothing_else(shown: str, printed: str, agree: b
 
 def test_an_update_keeps_marks_and_replaces_the_rest() -> None:
     page = "```python\nf()\n```\n```output\na ~1 b\nold\n```\n```console\n$ ls\nx\n$ true\n```\n"
-    new = updated_page(page, steps(page), ["a 2 b\nnew\nmore\n", "y\nz\n", "ignored\n"])
-    shown = page.replace("b\nold\n", "b\nnew\nmore\n").replace("ls\nx\n", "ls\ny\nz\n")
+    new = updated_page(page, steps(page), ["new\na 2 b\nmore\n", "y\nz\n", "ignored\n"])
+    shown = page.replace("a ~1 b\nold\n", "new\na ~1 b\nmore\n").replace("ls\nx\n", "ls\ny\nz\n")
     assert new == shown
