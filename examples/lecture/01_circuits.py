@@ -62,10 +62,16 @@ def case_4() -> list[Row]:
     s = 1 / (1 + np.exp(-0.7))
     p = 2**3 + 2**2 + 2 + 1
     examples = [
-        (("x w at (2, 3)", "  in x", "  in w"), (6, 3, 2), lambda x, w: x * w, 2.0, 3.0),
-        (("x y at (4, -3)", "  in x", "  in y"), (-12, -3, 4), lambda x, y: x * y, 4.0, -3.0),
-        (("max(x, y) at (4, 2)", "  in x", "  in y"), (4, 1, 0), np.maximum, 4.0, 2.0),
-        (("x² y at (3, 2)", "  in x", "  in y"), (18, 12, 9), lambda x, y: x**2 * y, 3.0, 2.0),
+        (("x w at (2, 3)", "  in x", "  in w"), (2 * 3, 3, 2), lambda x, w: x * w, 2.0, 3.0),
+        (("x y at (4, -3)", "  in x", "  in y"), (4 * -3, -3, 4), lambda x, y: x * y, 4.0, -3.0),
+        (("max(x, y) at (4, 2)", "  in x", "  in y"), (max(4, 2), 1, 0), np.maximum, 4.0, 2.0),
+        (
+            ("x² y at (3, 2)", "  in x", "  in y"),
+            (3**2 * 2, 2 * 3 * 2, 3**2),
+            lambda x, y: x**2 * y,
+            3.0,
+            2.0,
+        ),
         (
             ("(x³ + x² + x + 1)³ at 2", "  in x"),
             (p**3, 3 * p**2 * (3 * 2**2 + 2 * 2 + 1)),

@@ -68,46 +68,44 @@ def case_11() -> list[Row]:
     return table(names, collapsed, by_compiler, [*out.numpy(), *leaf.grad.numpy()])
 
 
-def errors(prediction):
-    """Mean square errors against y and against 0.01 y, and the other two measures of the latter."""
-    target = 0.01 * TARGETS
-    return (
-        tl.nn.mse(prediction, TARGETS),
-        tl.nn.mse(prediction, target),
-        tl.nn.rmse(prediction, target),
-        tl.nn.mae(prediction, target),
+def with_the_library(readings):
+    """Outputs for weights 1 and bias 0, and how wrong they are, in four measures."""
+    output, target = neuron(np.ones(2), 0.0, readings), 0.01 * TARGETS
+    measures = (
+        tl.nn.mse(output, TARGETS),
+        tl.nn.mse(output, target),
+        tl.nn.rmse(output, target),
+        tl.nn.mae(output, target),
     )
+    return output, measures
+
+
+def define_by_run(readings):
+    """The same, the graph built as it is computed."""
+    return with_the_library(tl.Tensor(readings))
+
+
+def on_paper(readings):
+    """The same in formulas."""
+    output = 1 / (1 + np.exp(-readings.sum(axis=1)))
+    off = output - 0.01 * TARGETS
+    mse = np.mean(off**2)
+    return output, (np.mean((output - TARGETS) ** 2), mse, np.sqrt(mse), np.mean(np.abs(off)))
 
 
 def case_12() -> list[Row]:
-    """One neuron with weights 1 and bias 0 on all readings, and how wrong it is."""
-    w, b = np.ones(2), 0.0
+    """One neuron, before it has learnt anything, on all readings."""
     other = READINGS.copy()
-    other[7, 0] = 4.0  # as one listing has it
+    other[7, 0] = 4.0  # one listing has it so
 
-    output = 1 / (1 + np.exp(-(READINGS.sum(axis=1))))
-    far = output - 0.01 * TARGETS
-    far_other = 1 / (1 + np.exp(-other.sum(axis=1))) - 0.01 * TARGETS
-    measures = [np.mean((output - TARGETS) ** 2), np.mean(far**2)]
-    measures += [np.sqrt(np.mean(far**2)), np.mean(np.abs(far)), np.mean(far_other**2)]
-    columns = [[*output, *measures]]
-    for way in (tl.compile, as_tensors):
-        prediction, measured = way(neuron)(w, b, READINGS), way(errors)
-        columns.append([*prediction, *measured(prediction)])
-        columns[-1].append(measured(way(neuron)(w, b, other))[1])
+    columns = []
+    for way in (on_paper, tl.compile(with_the_library), define_by_run):
+        output, measures = way(READINGS)
+        _, (_, other_mse, *_) = way(other)
+        columns.append([*output, *measures, other_mse])
     names = [f"ŷ of reading {i}" for i in range(1, 13)]
     names += ["MSE against y", "MSE against 0.01 y", "RMSE", "MAE", "MSE with +4 in reading 8"]
     return table(names, *columns)
-
-
-def as_tensors(f):
-    """The function define-by-run, from arrays to arrays."""
-
-    def run(*arguments):
-        results = f(*(tl.Tensor(x, requires_grad=True) for x in arguments))
-        return tuple(r.numpy() for r in results) if isinstance(results, tuple) else results.numpy()
-
-    return run
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ def data():
     """Inputs, targets and two weight matrices, from the normal distribution."""
     rng = np.random.default_rng(0)
     shapes = (N, D_IN), (N, D_OUT), (D_IN, H), (H, D_OUT)
-    return [rng.normal(size=shape) for shape in shapes]
+    return tuple(rng.normal(size=shape) for shape in shapes)
 
 
 def train_define_by_run(relu=lambda x: x.clamp(min=0), iterations=ITERATIONS):

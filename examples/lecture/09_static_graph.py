@@ -1,6 +1,7 @@
 """A static graph: built once, run many times, and when that pays (cases 20 and 21).
 
-    python examples/lecture/09_static_graph.py            writes 09_break_even.png
+    python examples/lecture/09_static_graph.py                   writes 09_break_even.png
+    tapeless time examples/lecture/09_static_graph.py --plot     the same from the command line
 
 A dynamic graph is built and thrown away on every call. A static one is built and compiled before
 the first, and reused: that costs something once and saves something every time.
