@@ -225,8 +225,8 @@ def test_the_hinge_has_derivative_0_at_its_kink() -> None:
 
 
 def test_penalties_are_sums_over_all_leaves() -> None:
-    params = {"w": X, "layers": [Y, {"b": np.array([-3.0])}], "none": None}
-    leaves = (X, Y, np.array([-3.0]))
+    params = {"w": X, "layers": [Y, {"b": np.array([-3.0, 0.0])}], "none": None}
+    leaves = (X, Y, np.array([-3.0, 0.0]))
     for penalty, size, slope in (
         (nn.l1_penalty, np.abs, np.sign),
         (nn.l2_penalty, np.square, lambda x: 2 * x),
