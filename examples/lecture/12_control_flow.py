@@ -27,6 +27,15 @@ def branch_in_a_graph(x):
     return np.where(x > 0, x**2, -3 * x)
 
 
+def what_a_compiled_if_says() -> str:
+    """The error of an `if` on a number that is not known while the graph is made."""
+    try:
+        tl.compile(branch)(3.0)
+    except tl.errors.TraceError as error:
+        return str(error)
+    return ""
+
+
 def newton(a, tolerance=1e-14):
     """√a by Newton's iteration, as many steps as this a needs."""
     x, steps = (a + 1) / 2, 1
@@ -133,6 +142,7 @@ def case_25() -> list[Row]:
 def main() -> None:
     show("25  control flow and higher derivatives", case_25())
     print("\n  compiled: np.where for the branch, loops unrolled; define-by-run: Python as it is")
+    print(f"\n  an `if` on a number in a compiled function:\n  {what_a_compiled_if_says()}")
 
 
 if __name__ == "__main__":

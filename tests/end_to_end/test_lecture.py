@@ -199,8 +199,14 @@ def test_the_two_layer_net_takes_the_same_500_steps_in_all_ways(scripts) -> None
 
 def test_a_relu_of_our_own_trains_the_net_like_the_built_in_one(scripts) -> None:
     script = scripts["08_two_layer_net"]
-    own = script.train_define_by_run(script.MyReLU.apply, iterations=3)
+    own = script.train_define_by_run(script.predict_by_my_relu, iterations=3)
     assert own == script.train_define_by_run(iterations=3)
+
+
+def test_an_if_on_a_number_is_refused_in_a_compiled_function_with_a_hint(scripts) -> None:
+    refusal = scripts["12_control_flow"].what_a_compiled_if_says()
+    assert "12_control_flow.py:" in refusal
+    assert "np.where" in refusal
 
 
 def test_a_static_graph_says_what_goes_in_and_out(scripts) -> None:
