@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import fsum
-from xml.sax.saxutils import escape
 
 from .columns import COLUMN_GAP
 from .layers import Cell, Link
@@ -91,6 +90,14 @@ def svg_text(panels: Sequence[Panel]) -> str:
             "</svg>\n",
         ]
     )
+
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def escape(text: str) -> str:
+    """`text` as the content of an element."""
+    return text.translate(_ESCAPES)
 
 
 def _n(number: float) -> str:
