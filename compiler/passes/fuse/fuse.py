@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from ....ir.graph import Graph, GraphBuilder, Node, Value
 from ....ir.ops import Family, structure
@@ -22,6 +23,16 @@ from .groups import Group, Groups
 
 _SIBLINGS_TRIED = 4
 """How many groups that read the same operand are asked, most recent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A group as a graph: values that it reads and makes, and what they are called inside."""
+
+    graph: Graph
+    inputs: list[Value]
+    outputs: list[Value]
+    inside: Mapping[Value, Value]
 
 
 class Fuser:
@@ -186,26 +197,26 @@ class Fuser:
         builder.inputs = list(self.graph.inputs)
         env: dict[Value, Value] = {value: value for value in self.graph.inputs}
         order = self.groups.in_order()
-        escaping = self._escaping(order)
+        escaping = self.escaping(order)
         for group in order:
             if group.kind == "alias":
                 (node,) = group.nodes
                 copies = builder.copy_node(node, [env[value] for value in node.inputs])
                 env.update(zip(node.outputs, copies, strict=True))
                 continue
-            body, inputs, outputs = self._body(group, escaping)
+            body = self.body(group, escaping)
             first = min(group.nodes, key=self.position.__getitem__)
             results = builder.emit(
                 structure.fused,
-                [env[value] for value in inputs],
-                {"graph": body, "kind": group.kind},
+                [env[value] for value in body.inputs],
+                {"graph": body.graph, "kind": group.kind},
                 loc=first.loc,
                 phase=first.phase,
             )
-            env.update(zip(outputs, results, strict=True))
+            env.update(zip(body.outputs, results, strict=True))
         return builder.build(env[value] for value in self.graph.outputs)
 
-    def _escaping(self, order: list[Group]) -> set[Value]:
+    def escaping(self, order: list[Group]) -> set[Value]:
         """Values that another group or the caller reads, or nobody: those can fail and are kept."""
         read = {value for node in self.graph.nodes for value in node.inputs}
         escaping = set(self.graph.outputs)
@@ -217,7 +228,7 @@ class Fuser:
                         escaping.add(value)
         return escaping
 
-    def _body(self, group: Group, escaping: set[Value]) -> tuple[Graph, list[Value], list[Value]]:
+    def body(self, group: Group, escaping: set[Value]) -> Body:
         """The group as a graph, with the inline nodes it reads copied in."""
         body = GraphBuilder(group.kind)
         env: dict[Value, Value] = {}
@@ -248,7 +259,7 @@ class Fuser:
             copies = body.copy_node(node, [fetch(value) for value in node.inputs])
             env.update(zip(node.outputs, copies, strict=True))
         outputs = [v for v in env if v in escaping and self.groups.of.get(v) is group]
-        return body.build(env[value] for value in outputs), inputs, outputs
+        return Body(body.build(env[value] for value in outputs), inputs, outputs, env)
 
 
 def fuse_kernels(graph: Graph) -> Graph:
