@@ -193,8 +193,8 @@ def test_the_two_layer_net_takes_the_same_500_steps_in_all_ways(scripts) -> None
     )
     assert len(by_hand) == 500
     assert by_hand[-1] < 1e-12 * by_hand[0]
-    np.testing.assert_allclose(compiled, by_hand, rtol=1e-9)
-    np.testing.assert_allclose(by_run, by_hand, rtol=1e-9)
+    np.testing.assert_allclose(compiled, by_hand, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(by_run, by_hand, rtol=1e-9, atol=1e-12)
 
 
 def test_a_relu_of_our_own_trains_the_net_like_the_built_in_one(scripts) -> None:
