@@ -36,9 +36,9 @@ __all__ = [
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Shape: TypeAlias = tuple[int, ...]
-Generator: TypeAlias = np.random.Generator
+Generator: TypeAlias = "np.random.Generator"  # in quotes: NumPy imports its generators when used
 
-Initializer: TypeAlias = Callable[[Generator, Shape, Any], Array]
+Initializer: TypeAlias = Callable[["np.random.Generator", Shape, Any], Array]
 """What makes the initial value of a parameter, from a generator, a shape and a dtype."""
 
 _CUT = 2.0
