@@ -48,6 +48,13 @@ class Refusals:
     def __round__(self, ndigits: SupportsIndex | None = None) -> NoReturn:
         raise self._unknown("round()", "use np.round or np.rint, which give floats")
 
+    def __format__(self, format_spec: str) -> str:
+        if not format_spec:
+            return str(self)  # says what it is, for whoever looks around while tracing
+        raise self._unknown(
+            "a format such as f'{x:.3f}'", "return it and print the result, or use f.dynamic"
+        )
+
     def __reduce__(self) -> NoReturn:
         raise self._unknown("pickling", "return the array and pickle the result")
 

@@ -165,6 +165,7 @@ def test_operands_that_opt_out_of_numpy_get_their_turn() -> None:
         (lambda x: np.array([x, x]), r"np\.asarray", r"np\.stack"),
         (lambda x: math.sqrt(x), r"float\(\)", "as it is"),
         (lambda x: 3.0 in x, "`in`", r"np\.any"),
+        (lambda x: f"{x:.3f}", "format", "print the result"),
     ],
 )
 def test_values_asked_for_while_tracing_are_refused_with_a_hint(
