@@ -29,15 +29,15 @@ from .micro_kernel import Matrix, MicroKernel, Place, Source, has_long_epilogue
 from .operands import product_axes
 from .panels import RightOperand, Span, whole
 from .pull import Position
-from .tiles import Tile, choose_tile, cut_rows, pieces
+from .tiles import Extents, Tile, choose_tile, cut_rows, pieces
 
 _FAR_APART = 2048  # bytes between rows of B from which on every row is another page
 _READ_OFTEN = 4  # tiles of rows that share a panel, where it is packed only for their sake
 _DEEP = 256  # steps of k from which on that pays
-_TILES_PER_PIECE = 8  # of rows, for which a piece packs a panel that others pack as well
+_ROWS_PER_PIECE = 128  # for which a piece packs a panel that others pack as well
 _SETS_BYTES = 4096  # apart, lines share a set of the first cache …
 _ROWS_IN_A_SET = 8  # … which has room for so many
-_ENOUGH = 4  # tiles of columns; with fewer, pieces may be half as large
+_ENOUGH = 4  # tiles of columns; with fewer, pieces may have a quarter of the rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,17 @@ class MatmulLowering:
     def _plan(self) -> None:
         axes, body = self.axes, self.body
         stride = axes.rows.left * self.type.dtype.itemsize
-        most = _ROWS_IN_A_SET if stride and stride % _SETS_BYTES == 0 else None
+        most = _ROWS_IN_A_SET if stride and stride % _SETS_BYTES == 0 else axes.rows.extent
+        self.wanted = pieces_wanted(body, self.target)
+        self.columns_first = axes.columns.extent >= axes.rows.extent or axes.rows.left == 1
+        # Every piece is to have columns of its own.
+        divided = self.wanted > 1 and self.columns_first
+        widest = -(-self.vectors // 2) if divided else self.vectors
         self.tile = choose_tile(
-            axes.rows.extent, axes.columns.extent, self.lanes, self.target, axes.depth, most
+            Extents(axes.rows.extent, axes.columns.extent, axes.depth),
+            self.lanes,
+            self.target,
+            most=Tile(most, widest),
         )
         packs = self._packs()
         self.span = self._steps_of_a_block() if packs else axes.depth
@@ -154,18 +162,19 @@ class MatmulLowering:
         columns = sum(count for _, count in pieces(self.vectors, tile.vectors))
         tiles = -(-axes.rows.extent // tile.rows)
         outer = [axis.extent for axis in axes.outer]
-        wanted = pieces_wanted(self.body, self.target)
+        wanted = self.wanted
         most = self._tiles_of_a_block()
+        rows_per_piece = _ROWS_PER_PIECE // (1 if columns >= _ENOUGH else 4)
         in_blocks = self.splits or (packs and axes.right_is_contiguous)
         if in_blocks:
             by_rows = -(-wanted // (math.prod(outer) * columns))
-            most = min(most, max(_TILES_PER_PIECE, -(-tiles // by_rows)))
+            most = min(most, max(-(-rows_per_piece // tile.rows), -(-tiles // by_rows)))
         self.rows = cut_rows(axes.rows.extent, tile.rows, most)
         self.shares_tiles = not (self.rows.blocks or in_blocks)
         units = largest = tiles if self.shares_tiles else self.rows.units
         if packs and self.shares_tiles:
-            largest //= _TILES_PER_PIECE if columns >= _ENOUGH else _TILES_PER_PIECE // 2
-        if packs or axes.columns.extent >= axes.rows.extent or axes.rows.left == 1:
+            largest = axes.rows.extent // rows_per_piece
+        if packs or self.columns_first:
             *grid, by_columns, rows = divide([*outer, columns, largest], wanted)
             self.grid = [*grid, by_columns, Division(units, rows.pieces)]
         else:

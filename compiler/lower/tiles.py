@@ -37,6 +37,15 @@ _MOST_VECTORS = 7
 
 
 @dataclass(frozen=True, slots=True)
+class Extents:
+    """Rows and columns of C, and the number of terms that each element sums."""
+
+    rows: int
+    columns: int
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
     """Rows and vectors of accumulators kept in registers."""
 
@@ -52,44 +61,33 @@ def pieces(extent: int, size: int) -> Iterator[tuple[int, int]]:
         yield extent % size, 1
 
 
-def choose_tile(
-    rows: int,
-    columns: int,
-    lanes: int,
-    target: Target,
-    depth: int = 256,
-    most_rows: int | None = None,
-) -> Tile:
-    """The tile with the lowest estimated cycles for the whole of C, `rows` × `columns`.
+def choose_tile(extents: Extents, lanes: int, target: Target, most: Tile) -> Tile:
+    """The tile with the lowest estimated cycles for the whole of C; at most `most` each way.
 
-    Two FMAs start per cycle; fewer accumulators than latency × 2 leave gaps. `depth` steps of k
-    make the panel of the right operand that all tiles of rows read again; a tile has at most
-    `most_rows` rows.
+    Two FMAs start per cycle; fewer accumulators than latency × 2 leave gaps.
     """
-    registers, vectors = target.vector_registers, -(-columns // lanes)
-    highest = registers if most_rows is None else most_rows
+    registers, vectors = target.vector_registers, -(-extents.columns // lanes)
+    widest = min(_MOST_VECTORS, vectors, most.vectors)
     return min(
         (
-            Tile(min(rows, height), width)
-            for width in range(1, min(_MOST_VECTORS, vectors) + 1)
-            for height in range(1, max(1, min(highest, (registers - width - 1) // width)) + 1)
+            Tile(min(extents.rows, height), width)
+            for width in range(1, widest + 1)
+            for height in range(1, max(1, min(most.rows, (registers - width - 1) // width)) + 1)
         ),
-        key=lambda tile: (_cycles_in_all(rows, columns, lanes, tile, target, depth), -tile.rows),
+        key=lambda tile: (_cycles_in_all(extents, lanes, tile, target), -tile.rows),
     )
 
 
-def _cycles_in_all(
-    rows: int, columns: int, lanes: int, tile: Tile, target: Target, depth: int
-) -> float:
+def _cycles_in_all(extents: Extents, lanes: int, tile: Tile, target: Target) -> float:
+    depth, columns = max(1, extents.depth), extents.columns
     panel = depth * tile.vectors * target.vector_bytes
     far = panel > target.l1_bytes and tile.vectors * lanes < columns
     stream = _STREAM_CYCLES if far else 0.0
-    result, code = 0.0, 0
-    done = 0
+    result, code, done = 0.0, 0, 0
     for width, across in pieces(-(-columns // lanes), tile.vectors):
         done += across * width * lanes
         copies = 2 if done > columns and across > 1 else 1  # the last, partial one is by itself
-        for height, down in pieces(rows, tile.rows):
+        for height, down in pieces(extents.rows, tile.rows):
             cycles = depth * _step_cycles(height, width, stream) + _TILE_CYCLES
             result += across * down * cycles
             code += copies * height * width

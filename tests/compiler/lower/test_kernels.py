@@ -10,7 +10,7 @@ import pytest
 
 from tapeless.compiler.lower import lower_kernel
 from tapeless.compiler.lower.language import Compute, Loop, Statement
-from tapeless.compiler.lower.tiles import choose_tile
+from tapeless.compiler.lower.tiles import Extents, Tile, choose_tile
 from tapeless.compiler.passes.fuse import fuse_kernels
 from tapeless.compiler.pipeline import compile_graph
 from tapeless.compiler.target import Target, host_target, narrowed
@@ -137,7 +137,8 @@ def test_an_expensive_value_needed_by_two_passes_is_computed_once_per_row() -> N
 @pytest.mark.parametrize("vectors", [1, 2, 3, 7, 50])
 def test_tiles_fit_the_registers(target: Target, rows: int, vectors: int) -> None:
     lanes = target.lanes(4)
-    tile = choose_tile(rows, vectors * lanes, lanes, target)
+    extents = Extents(rows, vectors * lanes, 256)
+    tile = choose_tile(extents, lanes, target, Tile(rows, vectors))
     assert 1 <= tile.rows <= rows
     assert 1 <= tile.vectors <= vectors
     assert tile.rows * tile.vectors + tile.vectors < target.vector_registers

@@ -13,7 +13,7 @@ import pytest
 from tapeless.compiler.lower import division, matmul
 from tapeless.compiler.lower.convolution import sums_along_memory
 from tapeless.compiler.lower.matmul import MatmulLowering
-from tapeless.compiler.lower.tiles import choose_tile, cut_rows
+from tapeless.compiler.lower.tiles import cut_rows
 from tapeless.compiler.passes.fuse import fuse_kernels
 from tapeless.compiler.pipeline import compile_graph
 from tapeless.compiler.target import Target, host_target, narrowed
@@ -225,7 +225,15 @@ def test_blocks_of_rows_cover_all_rows(rows: int, height: int, most: int) -> Non
 
 
 def test_rows_that_share_a_set_of_the_cache_are_few() -> None:
-    assert choose_tile(512, 512, 16, host_target(), 1024, most_rows=8).rows <= 8
+    few, many = (
+        lowering(Product(512, k, 512).text(False, False), host_target()) for k in (1024, 1000)
+    )
+    assert few.tile.rows <= 8 < many.tile.rows
+
+
+def test_every_piece_of_a_wide_product_has_columns_of_its_own() -> None:
+    plan = lowering(Product(64, 1000, 100).text(False, False), host_target())
+    assert plan.grid[0].pieces > 1
 
 
 SHALLOW = [(1, 40), (2, 24), (3, 37), (5, 61), (8, 97), (10, 128), (13, 160)]
