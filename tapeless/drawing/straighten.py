@@ -29,6 +29,11 @@ def deviation(link: Link) -> float:
     return link.upper.centre + link.leaves - link.lower.centre - link.enters
 
 
+def left_edge(cell: Cell) -> float:
+    """Where the room of a cell starts."""
+    return cell.centre - cell.size.before
+
+
 class Straightener:
     """Moves blocks of the cells in `rows`, which keep their `distance`s.
 
@@ -49,14 +54,25 @@ class Straightener:
         self.median = median
 
     def run(self) -> None:
-        """Move blocks until nothing is gained."""
+        """Move blocks until nothing is gained; then parts without connection close up."""
         for _ in range(PASSES):
-            moves = [self._move(block) for block in self._blocks()]
+            moves = [self._move(block) for block in self._blocks(within=STRAIGHT)]
             if not any(moves):
                 break
+        self._close_gaps()
 
-    def _blocks(self) -> Iterable[list[Cell]]:
-        """Cells that straight links connect."""
+    def _close_gaps(self) -> None:
+        """Move everything that is connected to the left, as far as there is room."""
+        edge = min((left_edge(cell) for row in self.rows for cell in row), default=0.0)
+        parts = sorted(self._blocks(within=inf), key=lambda part: min(map(left_edge, part)))
+        for part in parts:
+            room = self._room(part, set(part))[0]
+            shift = min(room, min(map(left_edge, part)) - edge)
+            for cell in part:
+                cell.centre -= shift
+
+    def _blocks(self, within: float) -> Iterable[list[Cell]]:
+        """Cells connected by links that deviate by less than `within`."""
         parent: dict[Cell, Cell] = {cell: cell for row in self.rows for cell in row}
 
         def root(cell: Cell) -> Cell:
@@ -66,7 +82,7 @@ class Straightener:
             return cell
 
         for link in self.links:
-            if abs(deviation(link)) < STRAIGHT:
+            if abs(deviation(link)) < within:
                 parent[root(link.upper)] = root(link.lower)
         blocks: dict[Cell, list[Cell]] = {}
         for cell in parent:
