@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from .arrays import Array, floating, logistic, one_call
+from .arrays import Array, as_array, floating, logistic, one_call
 from .gaussian import normal_cdf
 
 __all__ = [
@@ -54,12 +54,14 @@ def relu6(x: Array) -> Array:
 @one_call
 def leaky_relu(x: Array, slope: float = 0.01) -> Array:
     """x above zero, slope x below. Derivative at 0: `slope`. (Maas et al. 2013.)"""
+    x = as_array(x)
     return np.where(x > 0, x, slope * x)
 
 
 @one_call
 def elu(x: Array, alpha: float = 1.0) -> Array:
     """x above zero, alpha (eˣ - 1) below. Derivative at 0: `alpha`. (Clevert et al. 2016.)"""
+    x = as_array(x)
     return np.where(x > 0, x, alpha * np.expm1(_below_zero(x)))
 
 
@@ -75,6 +77,7 @@ def selu(x: Array) -> Array:
 @one_call
 def celu(x: Array, alpha: float = 1.0) -> Array:
     """x above zero, alpha (e^(x / alpha) - 1) below: smooth for every alpha. (Barron 2017.)"""
+    x = as_array(x)
     return np.where(x > 0, x, alpha * np.expm1(_below_zero(x) / alpha))
 
 
@@ -107,12 +110,14 @@ def hardtanh(x: Array, low: float = -1.0, high: float = 1.0) -> Array:
 @one_call
 def hard_sigmoid(x: Array) -> Array:
     """The line x / 6 + 1 / 2 between 0 and 1. Derivative at ±3: 0. (Howard et al. 2019, §5.2.)"""
+    x = as_array(x)
     return np.clip(x / 6 + 0.5, 0, 1)
 
 
 @one_call
 def hard_silu(x: Array) -> Array:
     """x hard_sigmoid(x). Derivative at -3: 0, at 3: 1. (Howard et al. 2019, §5.2: h-swish.)"""
+    x = as_array(x)
     return x * hard_sigmoid(x)
 
 
@@ -129,18 +134,21 @@ def softplus(x: Array) -> Array:
 @one_call
 def softsign(x: Array) -> Array:
     """x / (1 + |x|), whose derivative 1 / (1 + |x|)² is 1 at 0. (Turian et al. 2009.)"""
+    x = as_array(x)
     return x / (1 + np.abs(x))
 
 
 @one_call
 def silu(x: Array) -> Array:
     """x sigmoid(x), also called swish. (Hendrycks & Gimpel 2016; Elfwing et al. 2018.)"""
+    x = as_array(x)
     return x * sigmoid(x)
 
 
 @one_call
 def mish(x: Array) -> Array:
     """x tanh(log(1 + eˣ)). (Misra 2020.)"""
+    x = as_array(x)
     return x * np.tanh(softplus(x))
 
 
@@ -151,6 +159,7 @@ def gelu(x: Array, exact: bool = False) -> Array:
     By default their tanh form, x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), which is faster and at
     most 0.0005 off; with `exact=True` Φ itself, to a few units in the last place.
     """
+    x = as_array(x)
     if exact:
         return x * normal_cdf(x)
     near = np.clip(x, -8, 8)  # beyond, tanh is ±1 in every dtype, and x³ might overflow

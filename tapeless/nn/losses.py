@@ -68,7 +68,7 @@ def huber(
 
 
 def _difference(name: str, prediction: Array, target: Array) -> Any:
-    difference = prediction - target
+    difference: Any = np.subtract(prediction, target)
     shapes = shape_of(prediction), shape_of(target)
     if shape_of(difference) not in shapes:
         raise ShapeError(

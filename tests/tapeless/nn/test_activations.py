@@ -184,6 +184,13 @@ def test_integers_are_numbers_too(name: str) -> None:
         np.testing.assert_allclose(got, function(x.astype(np.float64)), rtol=1e-14)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_lists_and_numbers_are_arrays_too(name: str) -> None:
+    function = CASES[name].function
+    assert np.asarray(function([-2.0, 3.0])).tolist() == function(np.array([-2.0, 3.0])).tolist()
+    assert function(3.0) == function(np.array([3.0]))[0]
+
+
 def test_sigmoid_and_its_logarithm_keep_their_precision_in_the_tail() -> None:
     x = np.array([-700.0, -40.0, 40.0, 700.0])
     for got in everywhere(nn.sigmoid, x).values():

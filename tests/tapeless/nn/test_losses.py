@@ -211,6 +211,12 @@ def test_excluded_classes_cost_nothing() -> None:
         assert np.isfinite(got).all()
 
 
+def test_lists_are_arrays_too() -> None:
+    for loss in (nn.mse, nn.rmse, nn.mae, nn.huber, nn.binary_cross_entropy, nn.cross_entropy):
+        assert loss([0.2, 0.8], [1.0, 0.0]) == loss(np.array([0.2, 0.8]), np.array([1.0, 0.0]))
+    assert nn.mse(np.float32([1, 2]), 0.5).dtype == np.float32
+
+
 def test_labels_of_binary_losses_may_be_integers() -> None:
     ints = T.astype(np.int64)
     for loss, x in ((nn.binary_cross_entropy, P), (nn.binary_cross_entropy_with_logits, X)):
