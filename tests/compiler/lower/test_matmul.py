@@ -226,7 +226,7 @@ def test_blocks_of_rows_cover_all_rows(rows: int, height: int, most: int) -> Non
 
 def test_rows_that_share_a_set_of_the_cache_are_few() -> None:
     few, many = (
-        lowering(Product(512, k, 512).text(False, False), host_target()) for k in (1024, 1000)
+        lowering(Product(504, k, 512).text(False, False), host_target()) for k in (1024, 1000)
     )
     assert few.tile.rows <= 8 < many.tile.rows
 
