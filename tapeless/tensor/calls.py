@@ -74,11 +74,14 @@ class CallTable:
         name: str,
         function: Callable[..., Any],
         types: Sequence[TensorType | None],
+        *,
+        row_major: bool = True,
     ) -> Call:
         """The call with `key`, which is not among the `young`; traced if it is not known at all."""
         known = self._old.pop(key, None)
         if known is None:
-            known = Call(graph_of(name, function, types), [type is None for type in types])
+            graph = graph_of(name, function, types, row_major=row_major)
+            known = Call(graph, [type is None for type in types])
             self._derived += 1
         if len(self.young) >= self.limit // 2:
             self._old, self.young = self.young, {}

@@ -33,16 +33,21 @@ def graph_of(
     name: str,
     function: Callable[..., Any],
     types: Sequence[TensorType | None],
+    *,
+    row_major: bool = True,
 ) -> Graph:
     """The graph of `function(*operands)`; a type None stands for a Python number.
 
-    Its outputs are the leaves of the result. Raises `UnsupportedError` and the other errors of
-    tracing.
+    Its outputs are the leaves of the result. `row_major` says that the memory of the first operand
+    is; that matters where it is written to through a reshape. Raises `UnsupportedError` and the
+    other errors of tracing.
     """
     trace = GraphTrace(GraphBuilder(name))
     operands = [
-        trace.add_input(TensorType(FLOAT64) if type is None else type, kind=kind, contiguous=True)
-        for type, kind in zip(types, map(_kind, types), strict=True)
+        trace.add_input(TensorType(FLOAT64), kind=Kind.FLOAT)
+        if type is None
+        else trace.add_input(type, contiguous=row_major or position > 0)
+        for position, type in enumerate(types)
     ]
     try:
         with activate(trace):
@@ -58,10 +63,6 @@ def graph_of(
 
 
 _NO_ARRAYS = (str, bytes, np.dtype, type)
-
-
-def _kind(type: TensorType | None) -> Kind:
-    return Kind.FLOAT if type is None else Kind.ARRAY
 
 
 @dataclass(eq=False, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -28,7 +29,7 @@ class Context:
         self.needs_input_grad = needs_input_grad
         self._to_save: tuple[Any, ...] = ()
         self._saved: list[_Saved] | None = None
-        self._node: RuleNode | None = None
+        self._node: weakref.ref[RuleNode] | None = None
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors, arguments and results among them, for `backward`."""
@@ -37,9 +38,10 @@ class Context:
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What `save_for_backward` was given. Raises `DifferentiationError` if overwritten."""
-        if self._saved is None or self._node is None:
+        node = None if self._node is None else self._node()
+        if self._saved is None or node is None:
             return self._to_save
-        return tuple(saved.unpack(self._node) for saved in self._saved)
+        return tuple(saved.unpack(node) for saved in self._saved)
 
     def close(self, node: RuleNode, results: Sequence[Any], made: Sequence[Tensor]) -> None:
         """The operation is `node`: from now on results are kept without their history."""
@@ -48,7 +50,7 @@ class Context:
             _Saved(made[numbers[id(x)]], numbers[id(x)]) if id(x) in numbers else _Saved(x)
             for x in self._to_save
         ]
-        self._to_save, self._node = (), node
+        self._to_save, self._node = (), weakref.ref(node)
 
 
 class Function:

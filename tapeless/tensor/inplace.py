@@ -12,6 +12,8 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..compiler.trace.context import TRACES
 from ..ir.errors import DifferentiationError
 from ..ir.types import TensorType
@@ -44,20 +46,26 @@ def update(
             refresh(x)
     root, chain = view_chain(target)
     if MODE.preserve:
-        root._data = root._data.copy()
+        root._data = root._data.copy(order="K")
+        target._data = seen_through(root._data, chain)
     arrays = [data_of(x) for x in operands]
-    arrays[0] = seen_through(root._data, chain)
     floating = root._data.dtype.kind == "f"
     recorded = MODE.grad and floating and any(_wants(x) for x in (root, *operands))
     if recorded and root._wants and root._node is None:
         raise _leaf_updated(root)
-    before = root._data.copy() if recorded else None
-    kept = _kept(operands, arrays, root) if recorded else ()
+    if not recorded:
+        layout.call(write, arrays)
+        root._memory.note_write(place())
+        return
+    before = root._data.copy(order="K")
+    kept = _kept(operands, arrays, root)
     layout.call(write, arrays)
     root._memory.note_write(place())
-    if recorded:
+    try:
         _rebase(root, before, _Update(write, chain, layout), operands[1:], kept[1:])
-    target._data = arrays[0]
+    except BaseException:
+        np.copyto(root._data, before)  # without a history the new values must not be used
+        raise
 
 
 def set_values(target: TensorBase, values: TensorBase) -> None:
@@ -135,14 +143,17 @@ def _rebase(
     others = step.others()
     operands = [root, *others, *operands]
     arrays = [before, *map(data_of, others), *arrays]
-    parts: list[Any] = [step.key(), before.flags.c_contiguous]
+    row_major = before.flags.c_contiguous
+    parts: list[Any] = [step.key(), row_major]
     types: list[TensorType | None] = []
     for x in arrays:
         weak = x.__class__ in NUMBERS
         types.append(None if weak else TensorType(x.dtype, x.shape))
         parts.append(types[-1])
     key = tuple(parts)
-    call = CALLS.young.get(key) or CALLS.add(key, _name(step.key()[0]), step, types)
+    call = CALLS.young.get(key) or CALLS.add(
+        key, _name(step.key()[0]), step, types, row_major=row_major
+    )
     wants = sum(1 << i for i, x in enumerate(operands) if _wants(x))
     pullback = call.pullback(wants)
     saved, memories = [], []

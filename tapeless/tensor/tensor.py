@@ -15,6 +15,7 @@ from ..ir.types import DTYPE_NAMES, DType, Shape, TensorType
 from .apply import apply, refresh, require_values
 from .backward import backward
 from .base import Array, Memory
+from .calls import CALLS, CallInfo
 from .indexing import getitem, setitem
 from .layout import lay_out
 from .methods import called, methods
@@ -281,6 +282,11 @@ class Tensor(Operators):
         if self._view is not None:
             refresh(self)
         return draw_tensor(self, names, values, direction)
+
+    @staticmethod
+    def cache_info() -> CallInfo:
+        """How many calls are known with their derivatives; see `CallInfo`."""
+        return CALLS.info()
 
     # -- NumPy's protocols ----------------------------------------------------------------------
 
