@@ -12,6 +12,7 @@ from ..compiler.differentiate.expansion_trace import ExpansionTrace
 from ..compiler.differentiate.formulas import full
 from ..compiler.differentiate.reverse import reverse
 from ..compiler.trace.context import activate
+from ..ir.errors import ArgumentError
 from ..ir.graph import BACKWARD, Graph, GraphBuilder, Value
 from ..ir.interpreter import interpret, run_node
 from ..ir.types import is_float
@@ -20,13 +21,24 @@ from .summary import lines_of
 
 Array = np.ndarray[Any, Any]
 
+UNEXPANDED = frozenset({"vjp", "jvp"})
+"""Operations that stand for a graph that is yet to be made."""
+
 
 def value_lines(graph: Graph, arrays: Sequence[Array]) -> dict[Value, tuple[Line, ...]]:
     """For every value its elements (or their range), and its gradient where there is one.
 
     Gradients are of the graph's only floating-point scalar output, if nothing in it is a backward
-    node. `arrays` are the inputs. Raises what the graph's operations raise.
+    node. `arrays` are the inputs. Raises what the graph's operations raise, and `ArgumentError` for
+    a graph with transformations that are yet to be expanded.
     """
+    pending = next((node for node in graph.walk() if node.op.name in UNEXPANDED), None)
+    if pending is not None:
+        raise ArgumentError(
+            "values are drawn of a graph whose transformations are expanded",
+            given=f"a {pending.op.name} node",
+            hint='draw another stage, for example stage="differentiated"',
+        )
     with np.errstate(all="ignore"):
         known = dict(zip(graph.inputs, arrays, strict=True))
         _run(graph, known)

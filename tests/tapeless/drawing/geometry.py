@@ -149,7 +149,6 @@ def faults(svg: str) -> list[str]:
 
 
 def _misplaced(page: Page) -> Iterator[str]:
-    shapes = [*page.boxes, *page.frames]
     for a in (*page.boxes, *page.frames, *page.texts):
         if not page.size.holds(a):
             yield f"{a} is off the page"
@@ -164,7 +163,6 @@ def _misplaced(page: Page) -> Iterator[str]:
         for other in (*page.boxes, *page.texts):
             if other.meets(spine) and not spine.holds(other):
                 yield f"{other} overlaps a spine"
-    assert shapes
 
 
 def _crossed(page: Page) -> Iterator[str]:

@@ -206,6 +206,11 @@ def test_a_graph_takes_no_arguments() -> None:
         tl.draw(lowered, values=True)
 
 
+def test_values_need_expanded_transformations() -> None:
+    with pytest.raises(tl.errors.ArgumentError, match=r"expanded; given: a vjp node\n.*hint"):
+        tl.draw(step, *STEP, values=True, stage="traced")
+
+
 def test_a_drawing_says_how_large_it_is() -> None:
     assert repr(tl.draw(circuit, 1.0, 2.0, 3.0)).startswith("<drawing of 5 boxes")
 

@@ -102,6 +102,30 @@ def test_random_graphs_are_drawn_readably(seed: int) -> None:
     assert not faults(Drawing((("random", graph_scene(graph)),), direction).svg)
 
 
+ODD = {
+    "a constant": (lambda: np.float64(3.0), ()),
+    "the argument itself": (lambda x: x, (np.ones(3),)),
+    "an unused argument": (lambda x, y: x * 2, (np.ones(3), np.ones(2))),
+    "a view": (lambda x: x[1:].T, (np.ones((3, 4)),)),
+    "no elements": (lambda x: np.sum(x), (np.ones((0, 4)),)),
+    "no numbers": (lambda x: np.sum(np.log(x)), (-np.ones((2, 4)),)),
+    "several results": (lambda x: {"sum": np.sum(x), "square": np.sum(x * x)}, (np.ones(5),)),
+    "names with markup": (lambda p: p["<b>&"] + p["x" * 60], ({"<b>&": 1.0, "x" * 60: 2.0},)),
+    "letters of other alphabets": (lambda ŷ, α: np.sum(ŷ * α), (np.ones(3), np.ones(3))),
+    "rows by index": (lambda e, i: np.sum(e[i] ** 2), (np.ones((9, 4)), np.array([1, 2]))),
+    "a batch": (tl.vmap(lambda x: np.sum(np.exp(x))), (np.ones((5, 3)),)),
+    "second derivatives": (tl.hessian(lambda x: np.sum(np.exp(x) * x)), (np.ones(3),)),
+    "a value held constant": (lambda x: np.sum(x * tl.stop_gradient(x)), (np.ones(3),)),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_functions_are_drawn_readably_with_values(name: str) -> None:
+    fn, args = ODD[name]
+    assert not faults(tl.draw(fn, *args, stage=("traced", "fused")).svg)
+    assert not faults(tl.draw(fn, *args, values=True).svg)
+
+
 def random_scene(seed: int, size: int) -> Scene:
     """Boxes of all kinds and widths, with up to three results and many readers."""
     rng = np.random.default_rng(seed)
