@@ -28,6 +28,9 @@ from .passes import Passes
 from .pull import BodyReader, Index, Leaf, Position, buffer_access
 from .widths import vector_lanes
 
+_CHEAP = 4
+"""Arithmetic for an element of a reduction that is bound by memory."""
+
 _MOST_ACCUMULATORS = 12
 """Of one reduction, in all columns."""
 
@@ -79,6 +82,7 @@ class RowLowering:
         self.reader = BodyReader(self.body, self.builder)
         self.passes = Passes(self.body, self.space)
         self.position: dict[int, Position] = {}
+        self.registers = target.vector_registers
         self.width = self._column_count()
         self.columns: tuple[Column | None, ...] = (None,)
         self.column = 0
@@ -101,7 +105,7 @@ class RowLowering:
         """How many vectors of rows are under way at once: about as many in every group of them."""
         if self.inner_is_vector or not self.passes.count:
             return 1
-        most = min(self._accumulators(number) for number in self.passes.folds)
+        most = min(self._most_columns(number) for number in self.passes.folds)
         vectors = -(-self.space.extents[self.vector_axis] // self.lanes)
         return -(-vectors // max(1, -(-vectors // most)))
 
@@ -414,7 +418,14 @@ class RowLowering:
     def _accumulators(self, number: int) -> int:
         """Of every reduction: enough to hide an addition's latency, fewer for long bodies."""
         cost = self.passes.cost(number)
-        return 8 if cost <= 4 else 4 if cost <= 16 else 2
+        return 8 if cost <= _CHEAP else 4 if cost <= 16 else 2
+
+    def _most_columns(self, number: int) -> int:
+        """Half of the registers where there is little to compute: memory is read in long runs."""
+        folds = len(self.passes.folds[number])
+        if self.passes.cost(number) > _CHEAP:
+            return self._accumulators(number)
+        return max(1, self.registers // 2 // folds)
 
     def _unroll(self, number: int, units: int) -> int:
         """How many units of a line are under way at once."""
