@@ -226,8 +226,7 @@ class DynamicRecorded:
             for leaf, cotangent in zip(self._inner_leaves, cotangents, strict=True)
             if cotangent is not None and isinstance(leaf, Tensor) and leaf.requires_grad
         ]
-        leaves = [self._operands[position].leaf for position in wrt]
-        assert all(leaf is not None for leaf in leaves), "gradients are of chosen leaves"
+        leaves = [self._leaf(position) for position in wrt]
         found = gradients(seeds, leaves, create_graph=self._inside, since=self._since)
         return [self._derivative(pulled, leaf) for pulled, leaf in zip(found, leaves, strict=True)]
 
@@ -239,7 +238,7 @@ class DynamicRecorded:
         outputs = [
             leaf for leaf in self._inner_leaves if isinstance(leaf, Tensor) and leaf.requires_grad
         ]
-        leaves = [self._operands[position].leaf for position in tangents]
+        leaves = [self._leaf(position) for position in tangents]
         before = next_number()
         cotangents = [_leaf_like(leaf) for leaf in outputs]
         pulled = gradients(
@@ -260,6 +259,11 @@ class DynamicRecorded:
             for leaf, tangent in zip(outputs, found, strict=True)
         }
         return [moved.get(id(leaf)) for leaf in self._inner_leaves]
+
+    def _leaf(self, position: int) -> Tensor:
+        leaf = self._operands[position].leaf
+        assert leaf is not None, "derivatives are with respect to chosen leaves"
+        return leaf
 
     def _fitting(self, cotangent: Any, like: Tensor) -> Any:
         """A cotangent or tangent of the type that it belongs to."""

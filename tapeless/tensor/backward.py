@@ -51,7 +51,8 @@ def seed_of(tensor: TensorBase, gradient: Any, create_graph: bool) -> Cotangent:
         return type(tensor)._of(array) if create_graph else array
     if create_graph and isinstance(gradient, TensorBase):
         fits = gradient._data.shape == data.shape and gradient._data.dtype == data.dtype
-        return gradient if fits else np.broadcast_to(gradient, data.shape).astype(data.dtype)
+        spread: Any = gradient if fits else np.broadcast_to(gradient, data.shape)  # type: ignore[call-overload]
+        return spread if fits else spread.astype(data.dtype)
     array = np.asarray(gradient._data if isinstance(gradient, TensorBase) else gradient)
     if array.dtype.kind not in "biuf" or not _broadcasts(array.shape, data.shape):
         raise ShapeError(

@@ -46,6 +46,10 @@ class Layout:
         return function(*args, **{k: _filled(v, operands) for k, v in self.kwargs.items()})
 
 
+NO_ARGUMENTS = Layout((), {}, (), simple=True)
+"""The layout of a call with one array and nothing else."""
+
+
 def lay_out(
     args: Sequence[Any], kwargs: Mapping[str, Any], *, numbers: bool = False
 ) -> tuple[list[Any], Layout]:

@@ -29,8 +29,6 @@ def apply_numpy_ufunc(
     kwargs: Mapping[str, Any],
 ) -> Any:
     """What NumPy gives for `ufunc(*inputs, **kwargs)`, or for `ufunc.method(...)`."""
-    if method == "__call__" and not kwargs and len(inputs) == 1:
-        return apply(like, ufunc, inputs)
     if any(isinstance(x, TracedArray) for x in inputs):
         return NotImplemented
     if method == "__call__" and not kwargs and len(inputs) == 2:

@@ -17,15 +17,13 @@ from .backward import backward
 from .base import Array, Memory
 from .calls import CALLS, CallInfo
 from .indexing import getitem, setitem
-from .layout import lay_out
-from .methods import called, methods
+from .methods import Methods
 from .node import Node
 from .numpy_protocol import apply_numpy_function, apply_numpy_ufunc
-from .operators import Operators
 from .picture import draw_tensor
 
 
-class Tensor(Operators):
+class Tensor(Methods):
     """An array whose operations are recorded while they run, so that `backward` can follow them.
 
     `data` is array-like and copied; `dtype` as for `np.array`. Operators, the methods of arrays and
@@ -106,7 +104,7 @@ class Tensor(Operators):
     @property
     def mT(self) -> Any:
         """The view with the last two axes swapped."""
-        return np.matrix_transpose(self)  # type: ignore[call-overload]
+        return np.matrix_transpose(self)
 
     @property
     def real(self) -> Any:
@@ -291,6 +289,8 @@ class Tensor(Operators):
     # -- NumPy's protocols ----------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if len(inputs) == 1 and method == "__call__" and not kwargs:  # before all else, for speed
+            return apply(self.__class__, ufunc, inputs)
         return apply_numpy_ufunc(type(self), ufunc, method, inputs, kwargs)
 
     def __array_function__(
@@ -302,19 +302,7 @@ class Tensor(Operators):
     ) -> Any:
         return apply_numpy_function(type(self), func, args, kwargs)
 
-    # -- the two names that differ from NumPy's ---------------------------------------------------
-
-    def mm(self, other: Any) -> Any:
-        """The matrix product, `x @ other`."""
-        return self @ other
-
-    def clamp(self, min: Any = None, max: Any = None) -> Any:
-        """`x.clip(min, max)`."""
-        return np.clip(self, min, max)
-
-    def copy(self, order: str = "C") -> Any:
-        """A copy with memory of its own, part of the graph."""
-        return apply(type(self), _COPY, *lay_out((self,), {}))
+    # -- copies and text --------------------------------------------------------------------------
 
     def __reduce__(self) -> Any:
         """Pickled as a leaf; raises for a computed tensor, whose history stays in its process."""
@@ -349,10 +337,3 @@ class Tensor(Operators):
 
     def __format__(self, spec: str) -> str:
         return format(self._data.item() if spec and self.ndim == 0 else str(self), spec)
-
-
-_COPY = called("copy")
-
-for _name, _made in methods().items():
-    if _name not in vars(Tensor):
-        setattr(Tensor, _name, _made)
