@@ -17,7 +17,8 @@ LONG = {DOWN: 1300.0, RIGHT: 1800.0}
 ASPECT = {DOWN: 1.4, RIGHT: 1 / 1.4}
 """Extent of a page across the flow to that along it."""
 
-MAX_COLUMNS = 9
+TRIED = 3
+"""Numbers of columns that are laid out, from the smallest that may fill a page on."""
 
 COLUMN_GAP = 48.0
 """Between columns."""
@@ -33,7 +34,9 @@ def place_in_columns(scene: Scene, direction: str, panels: int = 1) -> tuple[Pic
     if whole[0].length <= LONG[direction]:
         return whole
     candidates: list[tuple[Picture, ...]] = [whole]
-    for count in range(2, MAX_COLUMNS + 1):
+    breadth = (whole[0].breadth + COLUMN_GAP) * (panels if direction == DOWN else 1)
+    fewest = max(2, round((ASPECT[direction] * whole[0].length / breadth) ** 0.5))
+    for count in range(fewest, fewest + TRIED):
         columns = _columns_of_boxes(scene, whole[0], count)
         pieces = in_columns(scene, columns)
         candidates.append(tuple(place_scene(piece, direction, placed=placed) for piece in pieces))

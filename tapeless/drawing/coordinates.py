@@ -18,9 +18,6 @@ from .straighten import Straightener
 GAP, BEND_GAP = 20.0, 13.0
 """Between neighbours in a row, and beside a wire that passes through it."""
 
-ROUNDS, BOTH_SIDES, STRAIGHTEN = 64, 24, 56
-"""Passes over the rows; from which on cells are pulled by both adjacent rows; by distances."""
-
 STRAIGHTNESS = (1.0, 2.0, 8.0)
 """Pull of a link between two boxes, a box and a bend, and two bends (Gansner et al. 1993, 4.1)."""
 
@@ -36,6 +33,37 @@ Pull = tuple[float, float]
 Centre = Callable[[Sequence[Pull]], float]
 
 
+def mean(pulls: Sequence[Pull]) -> float:
+    """The weighted mean of the places."""
+    total = fsum(weight for _, weight in pulls)
+    return fsum(place * weight for place, weight in pulls) / total
+
+
+def median(pulls: Sequence[Pull]) -> float:
+    """The place with half of the weight on either side; the middle where there are two."""
+    ordered = sorted(pulls)
+    half = fsum(weight for _, weight in ordered) / 2
+    passed = 0.0
+    for i, (place, weight) in enumerate(ordered):
+        passed += weight
+        if passed > half * (1 + 1e-9):
+            return place
+        if passed >= half * (1 - 1e-9):
+            return (place + ordered[i + 1][0]) / 2
+    raise AssertionError("pulls have weight")
+
+
+PHASES: tuple[tuple[int, bool, Centre], ...] = (
+    (24, False, mean),
+    (32, True, mean),
+    (8, True, median),
+)
+"""Passes at most; whether both adjacent rows pull, or the one passed before; what is made small."""
+
+STILL = 0.25
+"""A phase is over when no cell moves by more pixels."""
+
+
 def relax(rows: Sequence[Sequence[Cell]]) -> float:
     """Set `centre` of every cell; returns the breadth of the whole, which starts at 0."""
     for row in rows:
@@ -43,22 +71,31 @@ def relax(rows: Sequence[Sequence[Cell]]) -> float:
         for cell in row:
             cell.centre = edge + cell.size.before
             edge += cell.size.before + cell.size.after + GAP
-    for sweep in range(ROUNDS):
-        down = sweep % 2 == 0
-        for row in rows if down else reversed(rows):
-            pulls = [_pulls(cell, down, sweep >= BOTH_SIDES) for cell in row]
-            gaps = [_distance(a, b) for a, b in pairwise(row)]
-            centres = spread(pulls, gaps, mean if sweep < STRAIGHTEN else median)
-            for cell, centre in zip(row, centres, strict=True):
-                cell.centre = centre
-        if sweep >= BOTH_SIDES:
-            _shift(rows)
+    for passes, both, centre in PHASES:
+        for _ in range(passes // 2):
+            moved = [_sweep(rows, down, both, centre) for down in (True, False)]
+            if max(moved) < STILL:
+                break
     Straightener(rows, _distance, _strength, median).run()
     cells = [cell for row in rows for cell in row]
     left = min((cell.centre - cell.size.before for cell in cells), default=0.0)
     for cell in cells:
         cell.centre -= left
     return max((cell.centre + cell.size.after for cell in cells), default=0.0)
+
+
+def _sweep(rows: Sequence[Sequence[Cell]], down: bool, both: bool, centre: Centre) -> float:
+    """One pass over the rows; returns how far a cell moved at most."""
+    moved = 0.0
+    for row in rows if down else reversed(rows):
+        pulls = [_pulls(cell, down, both) for cell in row]
+        gaps = [_distance(a, b) for a, b in pairwise(row)]
+        for cell, place in zip(row, spread(pulls, gaps, centre), strict=True):
+            moved = max(moved, abs(cell.centre - place))
+            cell.centre = place
+    if both:
+        _shift(rows)
+    return moved
 
 
 def _shift(rows: Sequence[Sequence[Cell]]) -> None:
@@ -121,23 +158,3 @@ def spread(pulls: Sequence[Sequence[Pull]], gaps: Sequence[float], centre: Centr
         pools.append((centre(pool), pool, members))
     flat = [place for place, _, members in pools for _ in range(members)]
     return [place + offset for place, offset in zip(flat, offsets, strict=True)]
-
-
-def mean(pulls: Sequence[Pull]) -> float:
-    """The weighted mean of the places."""
-    total = fsum(weight for _, weight in pulls)
-    return fsum(place * weight for place, weight in pulls) / total
-
-
-def median(pulls: Sequence[Pull]) -> float:
-    """The place with half of the weight on either side; the middle where there are two."""
-    ordered = sorted(pulls)
-    half = fsum(weight for _, weight in ordered) / 2
-    passed = 0.0
-    for i, (place, weight) in enumerate(ordered):
-        passed += weight
-        if passed > half * (1 + 1e-9):
-            return place
-        if passed >= half * (1 - 1e-9):
-            return (place + ordered[i + 1][0]) / 2
-    raise AssertionError("pulls have weight")

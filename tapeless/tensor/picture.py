@@ -28,7 +28,7 @@ from ..drawing.scene import (
 )
 from ..drawing.summary import lines_of, summary
 from ..drawing.text import TYPE
-from ..ir.errors import DifferentiationError
+from ..ir.errors import ArgumentError, DifferentiationError
 from ..ir.interpreter import interpret
 from ..ir.ops import Family
 from ..ir.printer import free_letters
@@ -61,6 +61,13 @@ def draw_tensor(
     tensor: TensorBase, names: Mapping[str, TensorBase], values: bool, direction: str | None
 ) -> Drawing:
     """The graph that computed `tensor`; `names` are what other tensors in it are to be called."""
+    for name, named in names.items():
+        if not isinstance(named, TensorBase):
+            raise ArgumentError(
+                "a drawing is told the names of tensors",
+                given=f"{name}={named!r:.60}",
+                hint="loss.draw(w=w, x=x); plain arrays and numbers are constants of the graph",
+            )
     tape = _Tape(tensor, names, values)
     title = next((name for name, x in names.items() if x is tensor), "")
     return Drawing(((title, tape.scene()),), direction or RIGHT)

@@ -142,6 +142,11 @@ def test_values_are_those_that_were_recorded_whatever_became_of_the_tensor() -> 
     assert found["exp"][0] == "7.389"
 
 
+def test_only_tensors_are_named() -> None:
+    with pytest.raises(tl.errors.ArgumentError, match=r"names of tensors; given: x=3\.0"):
+        leaf(1.0).draw(x=3.0)
+
+
 @pytest.mark.parametrize("direction", ["down", "right"])
 def test_recorded_graphs_are_drawn_readably(direction: str) -> None:
     generator = np.random.default_rng(1)
