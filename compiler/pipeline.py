@@ -19,6 +19,7 @@ from ..ir.printer import print_graph
 from ..ir.program import Program
 from ..ir.verifier import verify
 from .codegen.program import SYMBOL, LoweredKernel, ProgramEmitter, lower_kernels
+from .collector import collector_paused
 from .cost import kernel_info
 from .differentiate.expand import expand
 from .lower import print_kernel
@@ -134,6 +135,7 @@ def _constants(graph: Graph, plan: MemoryPlan) -> tuple[np.ndarray[Any, Any], ..
     return tuple(arrays)
 
 
+@collector_paused()
 def compile_graph(
     graph: Graph,
     *,

@@ -37,6 +37,8 @@ class Affine:
     def __add__(self, other: Affine | int) -> Affine:
         if isinstance(other, int):
             return Affine(self.terms, self.const + other)
+        if not self.terms or not other.terms:
+            return Affine(self.terms or other.terms, self.const + other.const)
         merged = dict(self.terms)
         for symbol, coefficient in other.terms:
             merged[symbol] = merged.get(symbol, 0) + coefficient
@@ -46,6 +48,8 @@ class Affine:
     def __mul__(self, factor: int) -> Affine:
         if factor == 0:
             return Affine()
+        if factor == 1:
+            return self
         return Affine(tuple((s, c * factor) for s, c in self.terms), self.const * factor)
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,8 @@ Index = tuple[Position, ...]
 Leaf = Callable[[Index, Var | None], Var]
 
 
-def row_major_strides(shape: Sequence[int]) -> tuple[int, ...]:
+@cache
+def row_major_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Elements from one index to the next along each axis of a contiguous array."""
     strides, step = [], 1
     for extent in reversed(shape):
@@ -53,13 +55,19 @@ def row_major_strides(shape: Sequence[int]) -> tuple[int, ...]:
 
 def buffer_access(buffer: int, type: TensorType, index: Index) -> Access:
     """The place of an element of a contiguous buffer."""
-    total = Position()
+    terms: dict[str, int] = {}
+    dynamic: list[tuple[Var, int]] = []
+    const = 0
     for position, extent, stride in zip(
         index, type.shape, row_major_strides(type.shape), strict=True
     ):
         if extent > 1:
-            total = total + position * stride
-    return Access(buffer, total.at, total.dynamic)
+            const += position.at.const * stride
+            for symbol, step in position.at.terms:
+                terms[symbol] = terms.get(symbol, 0) + step * stride
+            dynamic.extend((var, factor * stride) for var, factor in position.dynamic)
+    kept = tuple(sorted((symbol, step) for symbol, step in terms.items() if step))
+    return Access(buffer, Affine(kept, const), tuple(dynamic))
 
 
 class BodyReader:

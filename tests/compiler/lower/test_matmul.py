@@ -27,6 +27,7 @@ from ...end_to_end.native import run_guarded
 Array = np.ndarray[Any, Any]
 
 TARGETS = [host_target(), *(narrowed(host_target(), level) for level in ("avx2", "sse2"))]
+WIDE = replace(host_target(), level="avx512", vector_bytes=64, vector_registers=32)
 LAYOUTS = list(itertools.product((False, True), repeat=2))
 
 
@@ -225,14 +226,12 @@ def test_blocks_of_rows_cover_all_rows(rows: int, height: int, most: int) -> Non
 
 
 def test_rows_that_share_a_set_of_the_cache_are_few() -> None:
-    few, many = (
-        lowering(Product(504, k, 512).text(False, False), host_target()) for k in (1024, 1000)
-    )
+    few, many = (lowering(Product(504, k, 512).text(False, False), WIDE) for k in (1024, 1000))
     assert few.tile.rows <= 8 < many.tile.rows
 
 
 def test_every_piece_of_a_wide_product_has_columns_of_its_own() -> None:
-    plan = lowering(Product(64, 1000, 100).text(False, False), host_target())
+    plan = lowering(Product(64, 1000, 100).text(False, False), WIDE)
     assert plan.grid[0].pieces > 1
 
 
