@@ -172,7 +172,7 @@ def _operand(leaf: Any, chosen: bool) -> Operand:
         spec_of(leaf, "an array")
         source = Tensor._of(snapshot(leaf))
     elif chosen and isinstance(leaf, np.generic | float):
-        source = Tensor._of(np.asarray(leaf)[()])
+        source = Tensor._of(leaf)
     else:
         return Operand(leaf, leaf, None)
     if not chosen or not is_float(source.dtype):
@@ -289,7 +289,7 @@ class DynamicRecorded:
     def _outer(self, leaf: Any) -> Any:
         """A result as the caller gets it: its own array (or a view of it) for an argument."""
         if not isinstance(leaf, Tensor):
-            return np.asarray(leaf)[()] if isinstance(leaf, bool | int | float) else leaf
+            return leaf
         root, chain = view_chain(leaf)
         owner = next((o for o in self._operands if o.inner is root), None)
         if owner is not None and isinstance(owner.outer, Tensor | np.ndarray):
@@ -316,7 +316,7 @@ def _leaf_like(tensor: Tensor) -> Tensor:
 def _concrete(data: Any, like: Tensor, owned: bool) -> Any:
     """An array that nothing else holds, or a NumPy scalar, as `like` has."""
     if not isinstance(like._data, np.ndarray):
-        return np.asarray(data)[()]
+        return data if data.__class__ is float else np.asarray(data)[()]
     return data if owned and isinstance(data, np.ndarray) else np.array(data)
 
 

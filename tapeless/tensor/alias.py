@@ -44,6 +44,6 @@ def alias(source: TensorBase, leaf: TensorBase) -> Any:
     """The values of `source`; its gradient goes to `leaf`, and to `source` if that wants it."""
     made = type(source)._of(source._data)
     sources = [leaf, source] if source._wants else [leaf]
-    made._node = AliasNode([edge_of(x) for x in sources], f"{source._data.dtype}")
+    made._node = AliasNode([edge_of(x) for x in sources], type(source._data).__name__)
     made._wants = True
     return made

@@ -75,6 +75,17 @@ def _apply_many(
     result: Any,
 ) -> Any:
     """The same for results that are several arrays, or none."""
+    if wants and result.__class__ is float:  # Python's arithmetic on tensors that are numbers
+        number = like._of(result)
+        if MODE.grad:
+            attach(
+                _known_call(function, layout, operands, (np.float64(result),)),
+                (number,),
+                operands,
+                wants,
+            )
+            number._kind = NUMBER
+        return number
     leaves, tree = flatten(result)
     found = [x for x in leaves if isinstance(x, np.ndarray | np.generic)]
     if not found:
@@ -112,7 +123,7 @@ def _known_call(
 
 
 def _kind(x: TensorBase) -> int:
-    x._kind = kind_of(x._data)
+    x._kind = NUMBER if x._data.__class__ is float else kind_of(x._data)
     return x._kind
 
 

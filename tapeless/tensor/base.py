@@ -16,7 +16,7 @@ from .lines import Place
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Data: TypeAlias = Any
-"""What NumPy gave: an array or a NumPy scalar."""
+"""What NumPy gave: an array or a NumPy scalar; in `f.dynamic` also a Python float."""
 
 
 next_number: Callable[[], int] = count(1).__next__

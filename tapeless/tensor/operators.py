@@ -49,6 +49,16 @@ def as_operand(x: Any) -> Any:
     return array
 
 
+def by_python(function: _Operator, x: Any, y: Any) -> Any:
+    """Python's operator on two operands, one of which is a tensor that is a Python number."""
+    like = (x if isinstance(x, TensorBase) else y).__class__
+    operands, layout = lay_out((x, y), {}, numbers=function in _ARITHMETIC)
+    return apply(like, function, operands, layout)
+
+
+_ARITHMETIC = frozenset({operator.iadd, operator.isub, operator.imul, operator.itruediv})
+
+
 def _defers(other: Any) -> bool:
     """Whether the other operand carries the operator out: a traced array, or who asked for it."""
     return isinstance(other, TracedArray) or getattr(other, "__array_ufunc__", _defers) is None
@@ -60,11 +70,15 @@ def binary(ufunc: np.ufunc, in_place: _Operator) -> tuple[_Operator, _Operator, 
 
     def forward(self: TensorBase, other: Any) -> Any:
         kind = other.__class__
+        if self._data.__class__ is float:  # a Python number in `f.dynamic` stays one
+            return NotImplemented if _defers(other) else by_python(in_place, self, other)
         if kind is self.__class__ or kind is np.ndarray or (numbers and kind in NUMBERS):
             return apply(self.__class__, ufunc, (self, other))
         return NotImplemented if _defers(other) else apply_ufunc(self.__class__, ufunc, self, other)
 
     def reflected(self: TensorBase, other: Any) -> Any:
+        if self._data.__class__ is float:
+            return NotImplemented if _defers(other) else by_python(in_place, other, self)
         if numbers and other.__class__ in NUMBERS:
             return apply(self.__class__, ufunc, (other, self))
         return NotImplemented if _defers(other) else apply_ufunc(self.__class__, ufunc, other, self)

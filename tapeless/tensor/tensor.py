@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..drawing.drawing import Drawing
-from ..ir.errors import DifferentiationError, DTypeError
-from ..ir.types import DTYPE_NAMES, DType, Shape, TensorType
+from ..ir.errors import DifferentiationError, DTypeError, UnsupportedError
+from ..ir.types import DTYPE_NAMES, FLOAT64, DType, Shape, TensorType
 from .apply import apply, refresh, require_values
 from .backward import backward
 from .base import Array, Memory
@@ -62,19 +62,21 @@ class Tensor(Methods):
     @property
     def shape(self) -> Shape:
         """Extents of the axes."""
-        shape: Shape = self._data.shape
+        data = self._data
+        shape: Shape = () if data.__class__ is float else data.shape
         return shape
 
     @property
     def dtype(self) -> DType:
         """Element type, a `numpy.dtype`."""
-        dtype: DType = self._data.dtype
+        data = self._data
+        dtype: DType = FLOAT64 if data.__class__ is float else data.dtype
         return dtype
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return int(self._data.ndim)
+        return len(self.shape)
 
     @property
     def size(self) -> int:
@@ -94,7 +96,7 @@ class Tensor(Methods):
     @property
     def type(self) -> TensorType:
         """Element type and shape as the compiler writes them."""
-        return TensorType(self._data.dtype, self._data.shape)
+        return TensorType(self.dtype, self.shape)
 
     @property
     def T(self) -> Any:
@@ -275,11 +277,19 @@ class Tensor(Methods):
 
         With `values`, wires have their values and, if this is a scalar, their gradients, as far as
         the graph keeps them: it does until `backward` frees it. `names` are tensors by name:
-        `loss.draw(w=w, x=x)`; the values of these are always known.
+        `loss.draw(w=w, x=x)`; the values of these are always known. A constant operand that the
+        graph does not keep is written `c`.
         """
         if self._view is not None:
             refresh(self)
         return draw_tensor(self, names, values, direction)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        raise UnsupportedError(
+            "tl.Tensor has no subclasses",
+            given=f"class {cls.__name__}",
+            hint="keep a tensor in an attribute of a class of your own",
+        )
 
     @staticmethod
     def cache_info() -> CallInfo:
