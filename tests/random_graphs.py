@@ -34,6 +34,8 @@ class Sizes:
     largest: int
 
 
+TINY = Sizes((1, 2, 3, 3, 4), 300)
+"""For rewriting: shapes on which views meet."""
 SMALL = Sizes((0, 1, 2, 3, 3, 4, 5, 7, 8, 16, 17, 17, 33, 33, 64, 130), 2_000)
 LARGE = Sizes((1, 3, 17, 40, 64, 65, 130, 257, 512, 1000, 1027), 150_000)
 """For blocks of loops, tiles of products and pieces of threads."""
@@ -53,21 +55,46 @@ OFTEN = frozenset("add sub mul div max exp tanh sum reduce_max dot broadcast sel
 FREE = frozenset(name for name, op in OPS.items() if op.family is not Family.STRUCTURE)
 """The ops that graphs are made of."""
 
+BITWISE = frozenset(
+    op.name
+    for op in OPS.values()
+    if op.family in (Family.ELEMENTWISE, Family.VIEW, Family.JOIN) and op.cost < 8
+)
+"""Ops that move or compute single elements."""
+
+VIEWS = frozenset(
+    "broadcast reshape transpose slice reverse pad concatenate neg add sub select reduce_max sum "
+    "dot".split()
+)
+"""Ops among which, with much chaining, views often meet views."""
+
+NEUTRAL = (0.0, -0.0, 1.0, 2.0, -1.0, 0.5, 3.0)
+"""Constants that identities are about."""
+
 
 class RandomGraph:
     """Grows one graph from a seed: `RandomGraph(3).build()`.
 
     `ops` restricts the ops that are asked for; what those need (constants, broadcasts,
-    conversions) appears in any case.
+    conversions) appears in any case. `chaining` is how often an op reads the value before it, and
+    `constants` what the elements of constants are drawn from, if not from all numbers.
     """
 
-    def __init__(self, seed: int, ops: frozenset[str] = FREE, sizes: Sizes = SMALL) -> None:
+    def __init__(
+        self,
+        seed: int,
+        ops: frozenset[str] = FREE,
+        sizes: Sizes = SMALL,
+        chaining: float = 0.0,
+        constants: Sequence[float] = (),
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         self.builder = GraphBuilder(f"random{seed}")
         self.makers = [
             (name, MAKERS[name]) for name in sorted(ops) for _ in range(4 if name in OFTEN else 1)
         ]
         self.largest = sizes.largest
+        self.chaining, self.constants = chaining, constants
         self.extents = [self.pick(sizes.extents) for _ in range(3)] + [1]
         self.dtypes = [self.pick(DTYPES) for _ in range(self.pick((1, 2, 2, 3)))]
         self.values: list[Value] = []
@@ -78,13 +105,17 @@ class RandomGraph:
     def build(self, steps: int | None = None) -> Graph:
         """Append `steps` ops (1 to 60 if None) and close the graph with some of its values."""
         for _ in range(self.pick(range(1, 40)) if steps is None else steps):
-            name, make = self.pick(self.makers)
-            make(self, name)
+            self.step()
             if len(self.builder.nodes) >= 60:
                 break
         recent = self.values[-6:]
         outputs = [self.pick(recent if self.chance(0.8) else self.values) for _ in range(3)]
         return self.builder.build([self.values[-1], *outputs[: self.pick(range(4))]])
+
+    def step(self) -> None:
+        """Append one op with what it needs."""
+        name, make = self.pick(self.makers)
+        make(self, name)
 
     # Choices
 
@@ -128,6 +159,8 @@ class RandomGraph:
             and value.type.rank >= least_rank
             and not (op in JUMPS and value in self.rounded)
         ]
+        if self.chaining and found and self.chance(self.chaining):
+            return found[-1]
         if found and self.chance(0.95):
             return self.pick(found[-5:] if self.chance(0.7) else found)
         dtypes = [dtype for dtype in (*self.dtypes, *DTYPES) if dtype.kind in kinds]
@@ -166,6 +199,14 @@ class RandomGraph:
     def constant(self, type: TensorType) -> Value:
         """A constant of this type: the broadcast of a scalar, or an array."""
         name = next(name for name, dtype in DTYPE_NAMES.items() if dtype == type.dtype)
+        if self.constants:
+            with np.errstate(invalid="ignore"):
+                shape = type.shape if type.size <= 40 and self.chance(0.3) else ()
+                value = self.rng.choice(self.constants, shape)
+                scalar = self.emit("constant", value=np.asarray(value).astype(type.dtype))
+            if shape == type.shape:
+                return scalar
+            return self.emit("broadcast", scalar, shape=type.shape, axes=())
         if self.chance(0.6) or type.size > 40:
             scalar = self.emit("constant", value=random_values(self.rng, name, (), (0, 3)))
             return self.emit("broadcast", scalar, shape=type.shape, axes=())

@@ -16,9 +16,7 @@ from tapeless.compiler.space import Space, derive
 from tapeless.ir.graph import Graph, Value
 
 from ...end_to_end.test_random_graphs import gradient_graph
-from ...random_graphs import LARGE, RandomGraph
-from ..passes.random_graphs import VIEW_OPS
-from ..passes.random_graphs import RandomGraph as ViewGraph
+from ...random_graphs import LARGE, TINY, VIEWS, RandomGraph
 
 
 def bodies(graph: Graph) -> list[tuple[Group, Body]]:
@@ -91,8 +89,8 @@ def check(seed: int) -> None:
         RandomGraph(seed).build(),
         gradient_graph(RandomGraph(seed).build(steps=8)),
         RandomGraph(seed, sizes=LARGE).build(),
-        ViewGraph(seed).build(steps=30),
-        ViewGraph(seed, ops=VIEW_OPS, chaining=0.7).build(steps=30),
+        RandomGraph(seed, sizes=TINY).build(steps=30),
+        RandomGraph(seed, VIEWS, TINY, chaining=0.7).build(steps=30),
     ):
         for group, body in bodies(optimized(graph)):
             assert_same_space(group, body)

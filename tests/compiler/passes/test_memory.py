@@ -19,8 +19,8 @@ from tapeless.ir.ops import OPS, Family
 from tapeless.ir.parser import parse_graph
 from tapeless.ir.program import ARENA_ALIGNMENT
 
+from ...random_graphs import NEUTRAL, TINY, RandomGraph
 from .equivalence import Array, bits, random_array
-from .random_graphs import RandomGraph
 
 Predicate = Callable[[Node, int], bool]
 
@@ -146,10 +146,10 @@ def random_updates(graph: Graph, rng: np.random.Generator) -> dict[int, int]:
 
 def with_updates(seed: int) -> tuple[Graph, dict[int, int]]:
     """A random graph in which some outputs have the type of an input."""
-    random = RandomGraph(seed)
+    random = RandomGraph(seed, sizes=TINY, constants=NEUTRAL)
     for _ in range(5 + seed % 25):
         random.step()
-    new = [random.like(value.type) for value in random.builder.inputs]
+    new = [random.like("", value.type) for value in random.builder.inputs]
     chosen = [random.pick(random.values) for _ in range(3)]
     graph = random.builder.build([*new, *chosen])
     return graph, random_updates(graph, random.rng)
@@ -334,7 +334,7 @@ def test_long_chains_and_wide_fans_are_planned_quickly() -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_schedule_keeps_dependence_values_and_memory(seed: int) -> None:
-    graph = RandomGraph(seed).build(steps=30)
+    graph = RandomGraph(seed, sizes=TINY, constants=NEUTRAL).build(steps=30)
     ordered = schedule(graph)
     assert sorted(map(id, ordered.nodes)) == sorted(map(id, graph.nodes))
     arrays = [random_array(v.type, np.random.default_rng(seed)) for v in graph.inputs]
@@ -357,7 +357,7 @@ def cost_of(graph: Graph) -> int:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_schedule_needs_no_more_memory(seed: int) -> None:
-    graph = RandomGraph(seed).build(steps=40)
+    graph = RandomGraph(seed, sizes=TINY, constants=NEUTRAL).build(steps=40)
     assert cost_of(schedule(graph)) <= cost_of(graph)
 
 
