@@ -15,6 +15,7 @@ from .scene import (
     KERNEL,
     OUTPUT,
     PARAMETER,
+    TAG,
     TRANSFORM,
     UPDATE,
 )
@@ -32,6 +33,7 @@ KINDS = {
     KERNEL: "one kernel",
     TRANSFORM: "transformation",
     OUTPUT: "output",
+    TAG: "value of that name",
 }
 """What the legend calls each kind, in its order."""
 

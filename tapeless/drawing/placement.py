@@ -53,6 +53,11 @@ class Picture:
     length: float
     breadth: float
 
+    def kinds(self) -> set[str]:
+        """The kinds of all boxes, those inside of frames included."""
+        own = {box.kind for box in self.scene.boxes}
+        return own.union(*(picture.kinds() for picture in self.inner.values()))
+
     def curve(self, link: Link) -> tuple[Point, Point, Point, Point]:
         """A link's start, end of the upper band, start of the lower band, and end.
 

@@ -82,8 +82,3 @@ class Scene:
 
     boxes: list[Box] = field(default_factory=list)
     nets: list[Net] = field(default_factory=list)
-
-    def kinds(self) -> set[str]:
-        """The kinds of all boxes, those inside of groups included."""
-        inner = (box.inner.kinds() for box in self.boxes if box.inner)
-        return {box.kind for box in self.boxes}.union(*inner)

@@ -52,7 +52,7 @@ class Panel:
     @property
     def kinds(self) -> set[str]:
         """All kinds of boxes in the picture."""
-        return set().union(*(column.scene.kinds() for column in self.columns))
+        return set().union(*(column.kinds() for column in self.columns))
 
     @property
     def fonts(self) -> set[Font]:
@@ -139,7 +139,7 @@ def _legend_width(panel: Panel) -> float:
 def _legend(panel: Panel) -> Iterator[str]:
     x = 0.0
     for kind, label in _legend_entries(panel):
-        radius = 6 if kind in PILLS else 2
+        radius = 6 if kind in PILLS or kind == TAG else 2
         yield f'<rect class="{kind}" x="{_n(x)}" y="3" width="18" height="12" rx="{radius}"/>'
         if kind == UPDATE:
             yield _rect(f"{kind} inset", x + 2.5, 5.5, 13, 7, 0)

@@ -42,6 +42,13 @@ def scene_of(drawing: tl.Drawing) -> Scene:
     return scene
 
 
+def kinds(scene: Scene) -> set[str]:
+    """The kinds of all boxes, those inside of frames included."""
+    return {box.kind for box in scene.boxes}.union(
+        *(kinds(box.inner) for box in scene.boxes if box.inner)
+    )
+
+
 def numbers(drawing: tl.Drawing) -> dict[str, list[str]]:
     """Value and gradient of every wire that leaves an input or enters a result, by its name."""
     scene = scene_of(drawing)
@@ -116,15 +123,15 @@ def test_stages_are_drawn_side_by_side() -> None:
     drawing = tl.draw(step, *STEP, stage=("optimized", "fused"))
     (before, operations), (after, kernels) = drawing.panels
     assert (before, after) == ("step: before fusion", "step: after fusion")
-    assert KERNEL not in operations.kinds()
-    assert {KERNEL, BACKWARD_BOX} <= kernels.kinds()
+    assert KERNEL not in kinds(operations)
+    assert {KERNEL, BACKWARD_BOX} <= kinds(kernels)
 
 
 def test_programs_graphs_and_graph_objects_are_drawn_too() -> None:
     lowered = step.lower(*STEP)
     assert len(tl.draw(lowered, stage=("traced", "fused")).panels) == 2
     assert tl.draw(lowered.graph("fused")).panels[0][0] == "step"
-    assert KERNEL in scene_of(tl.draw(tl.build_graph(step, *STEP))).kinds()
+    assert KERNEL in kinds(scene_of(tl.draw(tl.build_graph(step, *STEP))))
 
 
 def test_a_tensor_is_drawn_like_its_method_does() -> None:
@@ -138,6 +145,15 @@ def test_svg_is_complete_and_the_same_every_time() -> None:
     words = {element.text for element in root.iter() if element.text}
     assert {"step: after fusion", "backward", "one kernel", "f64[5,2]", "w updated"} <= words
     assert svg == tl.draw(step, *STEP).svg
+
+
+def test_the_legend_says_what_is_in_the_picture_and_nothing_else() -> None:
+    words = set(ElementTree.fromstring(tl.draw(circuit, 1.0, 2.0, 3.0, values=True).svg).itertext())
+    assert {"input", "forward", "output", "value above", "gradient below"} <= words
+    assert not {"parameter", "backward", "one kernel", "value of that name"} & words
+    words = set(ElementTree.fromstring(tl.draw(step, *STEP, stage="optimized").svg).itertext())
+    assert {"parameter", "backward", "uses gradients", "value of that name"} <= words
+    assert not {"one kernel", "value above", "gradient below"} & words
 
 
 def test_svg_restyles_nothing_around_it() -> None:

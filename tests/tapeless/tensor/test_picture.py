@@ -122,7 +122,7 @@ def test_views_are_small_and_gradient_operations_told_apart() -> None:
     assert [box.title for box in scene.boxes if box.small] == ["transpose"]
     z = x * x * x
     z.backward(np.ones((3, 2)), create_graph=True)
-    kinds = scene_of(x.grad.sum().draw()).kinds()
+    kinds = {box.kind for box in scene_of(x.grad.sum().draw()).boxes}
     assert {"backward", FORWARD_BOX} <= kinds
 
 
