@@ -9,18 +9,19 @@ import numpy as np
 
 from ..compiler.trace.context import TRACES, current_trace, foreign_refused
 from ..ir.pytree import flatten
-from ..ir.types import TensorType
 from .base import TensorBase, View, data_of, kind_of
 from .calls import CALLS, Call, check_results
-from .layout import Layout
+from .derive import operand_type
+from .layout import Layout, Position
 from .modes import MODE
 from .node import attach
 
 NUMBERS = frozenset({int, float, bool})
 """Python numbers that are operands of arithmetic: weak, and no part of a call's key."""
 
-NUMBER = 0
-"""What stands for them in a key, where arrays have their kind."""
+NUMBER, POSITION = 0, -1
+_PYTHON = {int: NUMBER, float: NUMBER, bool: NUMBER, Position: POSITION}
+"""What stands for them, and for positions, in a key, where arrays have their kind."""
 
 
 def apply(
@@ -113,7 +114,7 @@ def _known_call(
         if isinstance(x, TensorBase):
             parts.append(x._kind or _kind(x))
         else:
-            parts.append(NUMBER if x.__class__ in NUMBERS else kind_of(x))
+            parts.append(_PYTHON[x.__class__] if x.__class__ in _PYTHON else kind_of(x))
     key = tuple(parts)
     call = CALLS.young.get(key)
     if call is None:
@@ -131,7 +132,7 @@ def _new_call(
     key: Any, function: Callable[..., Any], layout: Layout | None, operands: Sequence[Any]
 ) -> Call:
     arrays = [data_of(x) for x in operands]
-    types = [None if x.__class__ in NUMBERS else TensorType(x.dtype, x.shape) for x in arrays]
+    types = [operand_type(x) for x in arrays]
 
     def run(*traced: Any) -> Any:
         return function(*traced) if layout is None else layout.call(function, traced)

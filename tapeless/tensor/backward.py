@@ -71,7 +71,7 @@ def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 def _accumulate(leaf: TensorBase, g: Cotangent, owned: bool, create_graph: bool) -> None:
     if create_graph:
-        leaf._grad = g if leaf._grad is None else leaf._grad + g
+        leaf._grad = g.copy() if leaf._grad is None else leaf._grad + g
         return
     if leaf._grad is not None:
         g, owned = leaf._grad._data + g, True

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
+from ..compiler.trace.array import Kind
 from ..ir.errors import UnsupportedError
 from ..ir.graph import Graph
-from ..ir.types import TensorType, is_float
+from ..ir.types import is_float
 from .base import kind_of
-from .derive import Pullback, graph_of, pullback_of
+from .derive import OperandType, Pullback, graph_of, pullback_of
 
 
 class Call:
@@ -73,7 +74,7 @@ class CallTable:
         key: Hashable,
         name: str,
         function: Callable[..., Any],
-        types: Sequence[TensorType | None],
+        types: Sequence[OperandType],
         *,
         row_major: bool = True,
     ) -> Call:
@@ -81,7 +82,7 @@ class CallTable:
         known = self._old.pop(key, None)
         if known is None:
             graph = graph_of(name, function, types, row_major=row_major)
-            known = Call(graph, [type is None for type in types])
+            known = Call(graph, [isinstance(type, Kind) for type in types])
             self._derived += 1
         if len(self.young) >= self.limit // 2:
             self._old, self.young = self.young, {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ..compiler.differentiate.expand import expand
 from ..compiler.passes.algebra import simplify_algebra
 from ..compiler.passes.rewriting import redirected
 from ..compiler.passes.subexpressions import share_common_subexpressions
-from ..compiler.trace.array import Kind
+from ..compiler.trace.array import WEAK_DTYPES, Kind
 from ..compiler.trace.context import activate
 from ..compiler.trace.graph_trace import GraphTrace
 from ..compiler.trace.lift import lift
@@ -25,18 +25,32 @@ from ..ir.errors import TapelessError
 from ..ir.graph import Graph, GraphBuilder, Value
 from ..ir.ops.structure import vjp as VJP
 from ..ir.pytree import flatten
-from ..ir.types import FLOAT64, TensorType, is_float
+from ..ir.types import TensorType, is_float
+from .layout import Position
 from .plan import Plan, make_plan
+
+OperandType: TypeAlias = TensorType | Kind
+"""What a call depends on in an operand; a kind stands for Python numbers."""
+
+
+def operand_type(x: Any) -> OperandType:
+    """The type of an array or number."""
+    kind = _NUMBERS.get(x.__class__)
+    return TensorType(x.dtype, x.shape) if kind is None else kind
+
+
+_NUMBERS = {int: Kind.FLOAT, bool: Kind.FLOAT, float: Kind.FLOAT, Position: Kind.INT}
+"""Arithmetic with an integer is that with the float it stands for, where there are gradients."""
 
 
 def graph_of(
     name: str,
     function: Callable[..., Any],
-    types: Sequence[TensorType | None],
+    types: Sequence[OperandType],
     *,
     row_major: bool = True,
 ) -> Graph:
-    """The graph of `function(*operands)`; a type None stands for a Python number.
+    """The graph of `function(*operands)`.
 
     Its outputs are the leaves of the result. `row_major` says that the memory of the first operand
     is; that matters where it is written to through a reshape. Raises `UnsupportedError` and the
@@ -44,8 +58,8 @@ def graph_of(
     """
     trace = GraphTrace(GraphBuilder(name))
     operands = [
-        trace.add_input(TensorType(FLOAT64), kind=Kind.FLOAT)
-        if type is None
+        trace.add_input(TensorType(WEAK_DTYPES[type]), kind=type)
+        if isinstance(type, Kind)
         else trace.add_input(type, contiguous=row_major or position > 0)
         for position, type in enumerate(types)
     ]

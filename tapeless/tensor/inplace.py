@@ -16,10 +16,10 @@ import numpy as np
 
 from ..compiler.trace.context import TRACES
 from ..ir.errors import DifferentiationError
-from ..ir.types import TensorType
-from .apply import NUMBERS, inside_trace, refresh
+from .apply import inside_trace, refresh
 from .base import TensorBase, View, data_of
 from .calls import CALLS
+from .derive import operand_type
 from .layout import Layout, lay_out
 from .lines import place
 from .modes import MODE
@@ -145,12 +145,8 @@ def _rebase(
     arrays = [before, *map(data_of, others), *arrays]
     row_major = before.flags.c_contiguous
     parts: list[Any] = [step.key(), row_major]
-    types: list[TensorType | None] = []
-    for x in arrays:
-        weak = x.__class__ in NUMBERS
-        types.append(None if weak else TensorType(x.dtype, x.shape))
-        parts.append(types[-1])
-    key = tuple(parts)
+    types = [operand_type(x) for x in arrays]
+    key = (*parts, *types)
     call = CALLS.young.get(key) or CALLS.add(
         key, _name(step.key()[0]), step, types, row_major=row_major
     )

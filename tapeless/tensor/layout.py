@@ -10,6 +10,10 @@ import numpy as np
 from ..compiler.trace.foreign import ForeignArray
 
 
+class Position(int):
+    """An index that is an operand of `x[i]`, so that one call serves all of them."""
+
+
 class _Slot:
     """The place of an operand in the arguments of a call."""
 
@@ -132,6 +136,8 @@ def _freeze(item: Any, operands: list[Any]) -> tuple[Any, Any]:
     kind = item.__class__
     if kind in _PLAIN:
         return item, item
+    if kind is Position:
+        return _operand(item, operands)
     if isinstance(item, ForeignArray | np.ndarray | np.generic):
         return _operand(item, operands)
     if kind is slice:

@@ -71,6 +71,7 @@ class _Writer:
         self.lines: list[_Line] = []
         self.names: dict[Value, str] = {v: f"x{i}" for i, v in enumerate(graph.inputs)}
         self.producers = graph.producers()
+        self.constants: dict[Value, Array] = {}
         self.weak = {v for v, is_weak in zip(graph.inputs, weak, strict=False) if is_weak}
 
     def bind(self, stem: str, thing: Any) -> str:
@@ -98,7 +99,7 @@ class _Writer:
     def _narrowed(self, node: Node, operands: list[str]) -> list[str]:
         """The operands of an elementwise op, unbroadcast where NumPy broadcasts them itself."""
         shape = node.output.type.shape
-        forms = [self._narrow(value, shape) for value in node.inputs]
+        forms = [self.narrow(value, shape) for value in node.inputs]
         shapes = [shape if form is None else form for form in forms]
         if all(form is None for form in forms) or np.broadcast_shapes(*shapes) != shape:
             return operands
@@ -107,7 +108,7 @@ class _Writer:
             for value, form, name in zip(node.inputs, forms, operands, strict=True)
         ]
 
-    def _narrow(self, value: Value, shape: Shape) -> Shape | None:
+    def narrow(self, value: Value, shape: Shape) -> Shape | None:
         """The shape that broadcasts to what `value` was broadcast to; None if it was not."""
         producer = self.producers.get(value)
         if producer is None or producer.op.name != "broadcast":
@@ -159,6 +160,7 @@ def _reference(writer: _Writer, node: Node, operands: list[str]) -> str:
 
 def _constant(writer: _Writer, node: Node, operands: list[str]) -> str:
     value = np.asarray(node.op.reference(**node.attrs))  # type: ignore[misc]
+    writer.constants[node.output] = value
     return writer.bind(f"constant_{len(writer.namespace)}", value if value.ndim else value[()])
 
 
@@ -181,13 +183,19 @@ def _convert(writer: _Writer, node: Node, operands: list[str]) -> str:
 
 
 def _broadcast(writer: _Writer, node: Node, operands: list[str]) -> str:
-    shape = node.output.type.shape
-    narrow = writer._narrow(node.output, shape) if node.output in writer.producers else None
-    assert narrow is not None
-    x = operands[0]
-    if narrow != node.inputs[0].type.shape:
-        x = f"{x}.reshape({narrow})"
-    return f"{writer.bind('broadcast_to', np.broadcast_to)}({x}, {shape})"
+    (x,), (name,), type = node.inputs, operands, node.output.type
+    if x in writer.constants:
+        spread = node.op.reference(writer.constants[x], **node.attrs)  # type: ignore[misc]
+        writer.constants[node.output] = spread
+        return writer.bind(f"constant_{len(writer.namespace)}", spread)
+    if not x.type.shape and x not in writer.weak:  # many times faster than np.broadcast_to
+        array = writer.bind("ndarray", np.ndarray)
+        dtype = writer.bind(f"dtype_{type.dtype.name}", type.dtype)
+        return f"{array}({type.shape}, {dtype}, {name}, 0, {(0,) * type.rank})"
+    narrow = writer.narrow(node.output, type.shape)
+    if narrow is not None and narrow != x.type.shape:
+        name = f"{name}.reshape({narrow})"
+    return f"{writer.bind('broadcast_to', np.broadcast_to)}({name}, {type.shape})"
 
 
 def _reshape(writer: _Writer, node: Node, operands: list[str]) -> str:
@@ -242,6 +250,23 @@ def _dot(writer: _Writer, node: Node, operands: list[str]) -> str:
     return product if given == shape else f"{product}.reshape({shape})"
 
 
+def _scatter_add(writer: _Writer, node: Node, operands: list[str]) -> str:
+    if any(index.type.rank for index in node.inputs[2:]):
+        return _reference(writer, node, operands)
+    add = writer.bind("add_at_position", partial(_add_at_position, node.attrs["axes"]))
+    return f"{add}({', '.join(operands)})"
+
+
+def _add_at_position(axes: tuple[int, ...], x: Array, updates: Array, *indices: Any) -> Array:
+    """`scatter_add` at one position, where nothing can be added twice."""
+    out = np.array(x)
+    key: list[Any] = [slice(None)] * out.ndim
+    for axis, index in zip(axes, indices, strict=True):
+        key[axis] = index
+    out[tuple(key)] += updates
+    return out
+
+
 def _laid_out(x: str, shape: Shape, axes: Sequence[int], target: Shape) -> str:
     """`x` with its axes in another order, then under another shape."""
     x = _permuted(x, tuple(axes))
@@ -262,6 +287,7 @@ _EXPRESSIONS: Mapping[str, Expression] = {
     "transpose": _transpose,
     "slice": _slice,
     "dot": _dot,
+    "scatter_add": _scatter_add,
     "stop_gradient": lambda writer, node, operands: operands[0],
 }
 """Ops that are written otherwise than as a call of their reference."""
