@@ -11,7 +11,7 @@ import numpy as np
 from ..compiler.trace.array import TracedArray
 from .apply import apply
 from .base import TensorBase
-from .layout import lay_out
+from .layout import NO_ARGUMENTS, lay_out
 from .operators import apply_ufunc, as_operand
 from .outputs import apply_into, remembered, split_out, storing, update_any
 
@@ -80,6 +80,8 @@ def apply_numpy_function(
     kwargs: Mapping[str, Any],
 ) -> Any:
     """What NumPy gives for `function(*args, **kwargs)`."""
+    if not kwargs and len(args) == 1 and args[0].__class__ is like:
+        return apply(like, function, args, NO_ARGUMENTS)
     if function in UPDATES:
         update_any(function, args[0], args[1:], kwargs)
         return None
