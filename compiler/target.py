@@ -31,6 +31,30 @@ _NARROWER: dict[str, tuple[str, ...]] = {
 """Prefixes of the features that each level gives up."""
 
 
+_CACHES: dict[str, tuple[int, int]] = {
+    # LLVM's name of the CPU: (first data cache, second cache of a core) in KiB
+    "znver1": (32, 512),
+    "znver2": (32, 512),
+    "znver3": (32, 512),
+    "znver4": (32, 1024),
+    "znver5": (48, 1024),
+    "haswell": (32, 256),
+    "broadwell": (32, 256),
+    "skylake": (32, 256),
+    "skylake-avx512": (32, 1024),
+    "cascadelake": (32, 1024),
+    "icelake-client": (48, 512),
+    "icelake-server": (48, 1280),
+    "tigerlake": (48, 1280),
+    "alderlake": (48, 1280),
+    "raptorlake": (48, 2048),
+    "sapphirerapids": (48, 2048),
+    "emeraldrapids": (48, 2048),
+    "graniterapids": (48, 2048),
+}
+"""Caches by CPU, from the manufacturers' optimization guides; others have `Target`'s defaults."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Triple, CPU and features for LLVM, and what the lowering's choices depend on.
@@ -100,9 +124,11 @@ def _level(features: str) -> tuple[str, int, int]:
 def host_target() -> Target:
     """This process's machine, narrowed by `TAPELESS_TARGET` if that is set."""
     features = llvm.get_host_cpu_features().flatten()
-    target = Target(
-        llvm.get_process_triple(), llvm.get_host_cpu_name(), features, *_level(features)
-    )
+    cpu = llvm.get_host_cpu_name()
+    target = Target(llvm.get_process_triple(), cpu, features, *_level(features))
+    if cpu in _CACHES:
+        l1, l2 = _CACHES[cpu]
+        target = replace(target, l1_bytes=l1 << 10, l2_bytes=l2 << 10)
     wanted = os.environ.get("TAPELESS_TARGET", "")
     return narrowed(target, wanted) if wanted else target
 

@@ -33,7 +33,7 @@ def _rows(kind: str, body: Graph, target: Target) -> Kernel:
 
 
 def _dot(kind: str, body: Graph, target: Target) -> Kernel:
-    if reads_windows(body) or sums_along_memory(body):
+    if reads_windows(body) or sums_along_memory(body, target):
         return ConvolutionLowering(body, target).lower()
     return MatmulLowering(body, target).lower()
 

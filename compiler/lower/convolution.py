@@ -28,9 +28,17 @@ Places = dict[int, Position]
 """The index along every loop."""
 
 
-_DEEP = 12
-"""Steps of the sum for each row of the result from which on adding up lanes costs less than turning
-the right operand (measured: with 64 rows between 784 and 1000 steps, with 32 below 512)."""
+_TURNING = 0.45
+"""Cycles to pack an element of the right operand that lies across (measured, as all below)."""
+
+_ADDING_UP = 5.0
+"""Cycles to add up the lanes of one element of the result."""
+
+_ROWS_IN_CACHE = 11
+"""Rows of both operands that a tile reads, and that should fit the first cache …"""
+
+_EFFICIENCY = {True: 0.95, False: 0.6}
+"""… part of the peak that is reached when they do, and when they do not."""
 
 
 def reads_windows(body: Graph) -> bool:
@@ -38,15 +46,26 @@ def reads_windows(body: Graph) -> bool:
     return any(node.op.name == "windows" for node in body.nodes)
 
 
-def sums_along_memory(body: Graph) -> bool:
-    """Whether both operands of a product are contiguous along a sum so long that its vectors are
-    best taken along it (few rows times the transpose of a weight: gradients of small batches)."""
+def sums_along_memory(body: Graph, target: Target) -> bool:
+    """Whether the vectors of a product are best taken along its sum.
+
+    Both operands have to be contiguous along it. Then no panel of the right one is packed, but the
+    lanes of every element are added up: that pays for long sums and few rows (a small batch times
+    the transpose of a weight).
+    """
     dot = next(node for node in body.nodes if node.op.name == "dot")
     axes = product_axes(dot)
-    if axes.right_is_contiguous or not axes.sums:
+    if axes.right_is_contiguous or not axes.depth or not axes.columns.extent:
         return False
-    contiguous = axes.sums[-1].left == axes.sums[-1].right == 1
-    return contiguous and axes.depth >= _DEEP * axes.rows.extent
+    if not axes.sums[-1].left == axes.sums[-1].right == 1:
+        return False
+    itemsize = dot.output.type.dtype.itemsize
+    lanes, columns = target.lanes(itemsize), axes.columns.extent
+    ideal = axes.rows.extent / (2 * lanes)  # cycles for an element of the right operand
+    whole_vectors = -(-columns // lanes) * lanes / columns
+    fits = _ROWS_IN_CACHE * axes.depth * itemsize <= target.l1_bytes
+    along = ideal / _EFFICIENCY[fits] + _ADDING_UP * axes.rows.extent / axes.depth
+    return along < _TURNING + ideal * whole_vectors
 
 
 class ConvolutionLowering:
