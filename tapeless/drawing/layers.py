@@ -109,4 +109,5 @@ def levels_of(scene: Scene) -> list[int]:
             levels[i] = bottom if box.entries else 0
         elif below[i] and len(set(above[i])) <= len(set(below[i])):
             levels[i] = min(levels[j] for j in below[i]) - 1
-    return levels
+    number = {level: i for i, level in enumerate(sorted(set(levels)))}  # none is empty
+    return [number[level] for level in levels]

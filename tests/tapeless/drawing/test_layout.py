@@ -13,7 +13,19 @@ from tapeless.drawing.crossings import crossings, order
 from tapeless.drawing.layers import Cell, Link, arrange, levels_of
 from tapeless.drawing.measure import DOWN, RIGHT, Size
 from tapeless.drawing.placement import place_scene
-from tapeless.drawing.scene import FORWARD_BOX, INPUT, OUTPUT, TAG, Box, Net, Reader, Scene
+from tapeless.drawing.scene import (
+    CONSTANT,
+    FORWARD_BOX,
+    INPUT,
+    KERNEL,
+    OUTPUT,
+    PORT,
+    TAG,
+    Box,
+    Net,
+    Reader,
+    Scene,
+)
 from tapeless.drawing.tags import MAX_SPAN, in_columns, tag_long_wires
 
 SQUARE = Size(10, 20, 10, 10, 0, (0.0,), (0.0,))
@@ -142,6 +154,15 @@ def test_rows_follow_one_another_with_room_for_wires() -> None:
     picture = place_scene(chain(5))
     bands = sorted({(place.band_start, place.band_end) for place in picture.places.values()})
     assert all(below[0] - above[1] >= 20 for above, below in pairwise(bands))
+
+
+def test_a_frame_that_nothing_enters_is_drawn() -> None:
+    inner = Scene(
+        [Box(CONSTANT, "2"), Box(PORT, "", entries=1, exits=0)],
+        [Net(0, 0, (Reader(1, 0),), "c", CONSTANT)],
+    )
+    picture = place_scene(Scene([Box(KERNEL, "kernel 1: map", inner=inner)]))
+    assert [len(row) for row in picture.inner[0].layers.rows] == [1, 1]
 
 
 def test_an_empty_scene_is_a_picture() -> None:
