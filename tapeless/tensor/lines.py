@@ -11,7 +11,8 @@ from ..ir.location import Location, is_internal
 Place: TypeAlias = tuple[CodeType, int] | None
 """A code object and the position of the instruction in it; None where no user's code runs."""
 
-_INTERNAL: dict[CodeType, bool] = {}
+_INTERNAL: dict[str, bool] = {}
+"""By file name; a dictionary of our own, as `is_internal` would cost several times as much."""
 
 
 def place(depth: int = 2) -> Place:
@@ -19,9 +20,9 @@ def place(depth: int = 2) -> Place:
     frame = sys._getframe(depth)
     while frame is not None:
         code = frame.f_code
-        internal = _INTERNAL.get(code)
+        internal = _INTERNAL.get(code.co_filename)
         if internal is None:
-            internal = _INTERNAL[code] = is_internal(code.co_filename)
+            internal = _INTERNAL[code.co_filename] = is_internal(code.co_filename)
         if not internal:
             return code, frame.f_lasti
         frame = frame.f_back  # type: ignore[assignment]

@@ -207,3 +207,54 @@ def test_negative_integer_powers_are_numpys_errors():
 
     with pytest.raises(ValueError, match="negative integer powers"):
         tl.compile(f).dynamic(X, np.array([-1, 1, 1]))
+
+
+def test_python_floats_stay_weak_when_they_are_differentiated():
+    def loss(x, rate):
+        return np.sum(x * (0.5 * rate + 1) ** 2 - rate / 2)
+
+    f = tl.compile(lambda x, rate: tl.value_and_grad(loss, (0, 1))(x, rate))
+    x = np.ones(3, np.float32)
+    value, (in_x, in_rate) = f.dynamic(x, 0.3)
+    expected_value, (expected_in_x, expected_in_rate) = f(x, 0.3)
+    assert type(value) is type(expected_value) is np.float32
+    assert in_x.dtype == expected_in_x.dtype == np.float32
+    assert type(in_rate) is type(expected_in_rate) is np.float64
+    np.testing.assert_allclose([value, in_rate], [expected_value, expected_in_rate], rtol=1e-6)
+
+
+def test_updates_inside_of_transformations_overwrite_nothing_that_is_needed():
+    def loss(w):
+        y = w * 1.0
+        z = y * y
+        y += z
+        y[0] *= w[1]
+        view = y[::-1]
+        view[0] = w[0]
+        return np.sum(y * z) + np.sum(view * w)
+
+    f = tl.compile(lambda w: tl.grad(loss)(w))
+    np.testing.assert_allclose(f.dynamic(X), f(X), rtol=1e-12)
+
+
+def test_an_array_that_results_are_stored_in_is_read_by_one_name():
+    total = np.zeros(3)
+    view = total[:2]
+
+    def loss(x):
+        np.add(total, x, out=total)
+        return np.sum(view * x[:2])
+
+    with pytest.raises(UnsupportedError, match=r"test_dynamic.py:\d+: .*by one name"):
+        tl.compile(lambda x: tl.grad(loss)(x)).dynamic(X)
+
+
+def test_loops_and_recursion_depend_on_values():
+    def newton(x):
+        y = x
+        while abs(float(y * y - x)) > 1e-12:
+            y = 0.5 * (y + x / y)
+        return y
+
+    gradient = tl.compile(lambda x: tl.grad(newton)(x)).dynamic(2.0)
+    np.testing.assert_allclose(gradient, 0.5 / np.sqrt(2.0), rtol=1e-6)
