@@ -78,6 +78,7 @@ _ELSEWHERE = Refusal("it reads a value of the kernel at other indices than the l
 _TWO_WAYS = Refusal("it reads values of the kernel along different axes")
 _OTHER_SHAPE = Refusal("its elements are not those that the kernel's loops run over")
 _PARTIAL = Refusal("its result repeats along some of the kernel's loops")
+_ACROSS = Refusal("its elements lie across the order in which the kernel's loops run")
 _AFTER_PRODUCT = Refusal("only elementwise operations of the product's own shape join a product")
 _OTHER_AXES = Refusal("it reduces along other axes than the kernel does")
 
@@ -90,12 +91,7 @@ def aligned_operand(
     Walks back through inline views to the value that they show. It is a refusal when a view shows
     a value of the group in a way that the group's loops do not follow.
     """
-    views: list[Node] = []
-    while (node := producers.get(value)) is not None and is_inline(node) and node.inputs:
-        if value in group.space.alignment:
-            break
-        views.append(node)
-        value = node.inputs[0]
+    value, views = _shown(value, group, producers)
     alignment = group.space.alignment.get(value)
     if alignment is None:
         return None
@@ -104,6 +100,18 @@ def aligned_operand(
         if alignment is None:
             return _ELSEWHERE
     return alignment
+
+
+def _shown(value: Value, group: Group, producers: Mapping[Value, Node]) -> tuple[Value, list[Node]]:
+    """What `value` shows: a value of the group, or one from outside; and the views in between,
+    the last one first."""
+    views: list[Node] = []
+    while (node := producers.get(value)) is not None and is_inline(node) and node.inputs:
+        if value in group.space.alignment:
+            break
+        views.append(node)
+        value = node.inputs[0]
+    return value, views
 
 
 def _common_alignment(node: Node, group: Group, producers: Mapping[Value, Node]) -> Verdict | None:
@@ -127,8 +135,24 @@ def _admit_elementwise(node: Node, group: Group, producers: Mapping[Value, Node]
     space = group.space
     if group.kind == "dot":
         return alignment if _follows_product(alignment, group, producers) else _AFTER_PRODUCT
-    per_row = bool(space.reduced) and space.is_outer(alignment)
-    return alignment if space.is_full(alignment) or per_row else _PARTIAL
+    if bool(space.reduced) and space.is_outer(alignment):
+        return alignment
+    if not space.is_full(alignment):
+        return _PARTIAL
+    return _ACROSS if _spreads_across(node, alignment, group, producers) else alignment
+
+
+def _spreads_across(
+    node: Node, alignment: Alignment, group: Group, producers: Mapping[Value, Node]
+) -> bool:
+    """Whether a result of rows is spread over an array that lies across the kernel's loops: between
+    square weights, the product of one layer with those of the next, or the update of a weight."""
+    axes = [axis for axis in alignment if axis is not None and group.space.extents[axis] != 1]
+    if not group.space.reduced or axes == sorted(axes):
+        return False
+    shown = (_shown(value, group, producers)[0] for value in node.inputs)
+    found = (group.space.alignment.get(value, ()) for value in shown)
+    return not any(map(group.space.is_full, found))
 
 
 def _follows_product(alignment: Alignment, group: Group, producers: Mapping[Value, Node]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ....ir.graph import Graph, GraphBuilder, Node, Value
 from ....ir.ops import Family, structure
-from ...space import Alignment, is_unit_reshape
+from ...space import Alignment, is_unit_reshape, reduced_axes
 from ..recompute import remade
 from .admission import (
     Refusal,
@@ -44,6 +44,10 @@ class Fuser:
         self.groups = Groups()
         self.readers: dict[Value, list[Group]] = {}
         self.position = {node: number for number, node in enumerate(graph.nodes)}
+        self.users: dict[Value, list[Node]] = {}
+        for node in graph.nodes:
+            for value in dict.fromkeys(node.inputs):
+                self.users.setdefault(value, []).append(node)
         self.kept = self._materialized()
         self.remade = remade(graph)
 
@@ -107,9 +111,20 @@ class Fuser:
             verdict = admit(node, group, self.producers)
             if isinstance(verdict, Refusal):
                 continue
-            if self.groups.may_join(group, needed):
+            if self.groups.may_join(group, needed) and not self._waits(node, group, verdict):
                 found.append((group, verdict))
         return found
+
+    def _waits(self, node: Node, group: Group, alignment: Alignment) -> bool:
+        """Whether all that reads `node` is a reduction along other axes than those of `group`.
+
+        In the group its elements would have to be stored; with the reduction they never exist.
+        """
+        readers = self.users.get(node.outputs[0], ())
+        if len(readers) != 1 or readers[0].op.family is not Family.REDUCTION:
+            return False
+        along = {alignment[axis] for axis in reduced_axes(readers[0])} - {None}
+        return bool(group.space.reduced) and along != group.space.reduced
 
     def _is_apart(self, group: Group) -> bool:
         """Whether the group began with a value that is to be made again by its reader."""
