@@ -234,7 +234,9 @@ def _cycles(loops: ProductLoops, tile: ProductTile, target: Target) -> float:
     steps = math.prod(extents[n] for n in loops.contracted() if n != tile.vector)
     steps *= vectors if folded else 1
     goes_by = math.prod(loop.extent for loop in loops.loops if loop.steps[tile.held] is not None)
-    far = folded and goes_by * target.vector_bytes // tile.lanes > target.l1_bytes
+    # A sum over several loops is that of a convolution: its vectors come in the order of an image.
+    alone = folded and len(loops.contracted()) == 1
+    far = alone and goes_by * target.vector_bytes // tile.lanes > target.l1_bytes
     load = [_load_cost(vector, side, tile.lanes) for side in (0, 1)]
     finish = 8.0 if folded else 2.0
     tiled = {tile.vector, tile.row, tile.column}
