@@ -174,14 +174,14 @@ class _Maker:
         return (Line(str(value.type), TYPE),)
 
     def _add_group(self, node: Node, body: Graph) -> None:
-        wired = [self.folded.get(v, v) for v in node.inputs if v not in self.inline]
+        wired = [value for value in node.inputs if value not in self.inline]
         pairs = list(zip(body.inputs, node.inputs, strict=False))
         known = {own: self.inline[value] for own, value in pairs if value in self.inline}
         inner = _Maker(body, self.labels, known, inside=True)
         for own, value in [*pairs, *((v, v) for v in node.inputs[len(body.inputs) :])]:
             if value in self.inline:
                 continue
-            outer = self.sources[self.folded.get(value, value)]
+            outer = self.sources[value]
             inner.add_source(own, Box(PORT, outer.name), outer.kind)
             if value in self.tainted:
                 inner.tainted.add(own)
