@@ -157,7 +157,9 @@ def _link(
             if isinstance(x, TensorBase) and np.may_share_memory(data, array):
                 number = None if leaves is None else [leaf is data for leaf in leaves].index(True)
                 tensor._memory = x._memory
-                tensor._view = View(x, function, operands, layout, x._memory.written, number)
+                tensor._view = View(
+                    x, function, operands, layout, x._memory.written, MODE.grad, number
+                )
                 break
 
 
@@ -167,7 +169,7 @@ def refresh(x: TensorBase) -> None:
     assert view is not None
     if view.seen == x._memory.written:
         return
-    before, MODE.grad = MODE.grad, True
+    before, MODE.grad = MODE.grad, view.recorded or x._memory.rebased > view.seen
     try:
         again = view.chosen(apply(type(x), view.function, view.operands, view.layout))
     finally:

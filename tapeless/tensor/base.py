@@ -28,11 +28,15 @@ class Memory:
 
     written: int = 0
     written_at: Place = None
+    rebased: int = 0
+    """The last write that gave its owner another history."""
 
-    def note_write(self, at: Place) -> None:
+    def note_write(self, at: Place, *, recorded: bool = False) -> None:
         """Say that the memory is being written: graphs that need the old values are void."""
         self.written = next_number()
         self.written_at = at
+        if recorded:
+            self.rebased = self.written
 
 
 _KINDS: dict[Any, int] = {}
@@ -56,13 +60,18 @@ def kind_of(array: Data) -> int:
 
 @dataclass(eq=False, slots=True)
 class View:
-    """The call that made a view of `parent`, and the last write that its history knows of."""
+    """The call that made a view of `parent`, and the last write that its history knows of.
+
+    A view that was made where nothing is recorded (`recorded`) has no history unless its owner
+    gets another one.
+    """
 
     parent: TensorBase
     function: Callable[..., Any]
     operands: Sequence[Any]
     layout: Layout
     seen: int
+    recorded: bool
     result: int | None = None
 
     def of(self, source: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ir.errors import ArgumentError, UnsupportedError
 from ..ir.pytree import TreeDef, flatten
-from .function import RuleNode
+from .function import RuleNode, as_result
 from .modes import MODE
 from .tensor import Tensor
 
@@ -44,7 +44,7 @@ def apply_rule(
         )
     out, residuals = pair
     results, tree = flatten(out)
-    made = [Tensor._of(x._data, x._memory) if isinstance(x, Tensor) else x for x in results]
+    made = [as_result(x, leaves) if isinstance(x, Tensor) else x for x in results]
     is_tensor = [isinstance(x, Tensor) for x in results]
 
     def pull(*gradients: Tensor) -> tuple[Any, ...]:

@@ -99,16 +99,20 @@ class Function:
 def _result(x: Any, args: Sequence[Any], cls: type[Function]) -> Tensor:
     """A result as a tensor that is none of the arguments."""
     if isinstance(x, Tensor):
-        if any(x is argument for argument in args):
-            x = Tensor._of(x._data.copy())
-        made: Tensor = Tensor._of(x._data, x._memory)
-        return made
+        return as_result(x, args)
     if isinstance(x, np.ndarray | np.generic):
         return Tensor(x)
     raise ArgumentError(
         f"forward of {cls.__name__} returns a tensor or a tuple of tensors",
         given=f"{type(x).__name__} {x!r:.60}",
     )
+
+
+def as_result(x: Tensor, args: Sequence[Any]) -> Tensor:
+    """`x` without history, on memory that it shares with no argument."""
+    shared = any(isinstance(y, Tensor) and y._memory is x._memory for y in args)
+    made: Tensor = Tensor._of(x._data.copy()) if shared else Tensor._of(x._data, x._memory)
+    return made
 
 
 class RuleNode(Node):

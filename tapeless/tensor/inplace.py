@@ -60,7 +60,7 @@ def update(
     before = root._data.copy(order="K")
     kept = _kept(operands, arrays, root)
     layout.call(write, arrays)
-    root._memory.note_write(place())
+    root._memory.note_write(place(), recorded=True)
     try:
         _rebase(root, before, _Update(write, chain, layout), operands[1:], kept[1:])
     except BaseException:

@@ -161,7 +161,7 @@ class CallNode(Node):
             self.pullback.reads, self.readable(), self.memories, strict=True
         ):
             edge = self._edge(position)
-            operands.append(array if edge is None else _tensor(like, array, edge, memory))
+            operands.append(array if edge is None else _tensor(self, like, array, edge, memory))
         plan = self.pullback.plan
         pulled = apply_call(call_of(self.pullback), plan.run, operands, like)
         return pulled, (False,) * len(pulled)
@@ -212,10 +212,14 @@ def edge_of(tensor: TensorBase) -> Edge:
     return (tensor, 0) if node is None else (node, tensor._slot)
 
 
-def _tensor(like: type[TensorBase], array: Any, edge: Edge, memory: Memory | None) -> TensorBase:
-    """A tensor on a saved array, with the history that the operand or result has."""
+def _tensor(
+    node: Node, like: type[TensorBase], array: Any, edge: Edge, memory: Memory | None
+) -> TensorBase:
+    """A tensor on an array that `node` saved, with the history that the operand or result has."""
     source, slot = edge
     if isinstance(source, TensorBase):
+        if source._data is not array:  # a leaf that was updated inside of `f.dynamic`
+            raise overwritten(node, source._memory)
         return source
     made: TensorBase = like._of(array, memory)
     made._node, made._slot, made._wants = source, slot, True

@@ -109,6 +109,43 @@ def test_backward_frees_the_graph_without_the_collector() -> None:
         gc.enable()
 
 
+def test_a_training_step_makes_no_cycles_of_references() -> None:
+    class Double(tl.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x, y := 2 * x)
+            return y
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Any) -> Any:
+            assert len(ctx.saved_tensors) == 2
+            return 2 * gradient
+
+    w = tl.Tensor(np.ones((3, 3)), requires_grad=True)
+
+    def step() -> None:
+        h = np.tanh(w @ np.ones(3))
+        h[1:] *= w[0, :2]
+        first, rest = np.split(h, [1])
+        rest += first
+        kept = h * 1.0
+        kept.retain_grad()
+        Double.apply(kept).sum().backward()
+        with tl.no_grad():
+            w.__isub__(0.1 * w.grad)
+        w.zero_grad()
+
+    step()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            step()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 def test_only_what_derivatives_read_is_kept() -> None:
     x = tl.Tensor(np.ones(3), requires_grad=True)
     product, total, power = x * x, x + x, np.exp(x)

@@ -121,7 +121,10 @@ def test_an_argument_that_is_returned_is_another_tensor() -> None:
     y = Identity.apply(x)
     y.backward()
     assert y is not x
+    assert not np.shares_memory(x.numpy(), y.numpy())
     assert x.grad.numpy().tolist() == [2.0]
+    same = tl.custom_vjp(lambda x: x).defvjp(lambda x: (x, ()), lambda r, g: (g,))
+    assert not np.shares_memory(x.numpy(), same(x).numpy())
 
 
 def test_overwritten_saved_tensors_are_errors() -> None:

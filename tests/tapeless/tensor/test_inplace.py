@@ -208,6 +208,18 @@ def test_a_tensor_without_history_gets_one_by_being_written_to() -> None:
     assert gradient(out, x) == [3.0, 5.0]
 
 
+def test_a_view_made_where_nothing_is_recorded_has_no_history_until_its_base_gets_one() -> None:
+    x = leaf(1.0, 2.0)
+    y = x * 1.0
+    with tl.no_grad():
+        view = y[:1]
+        y *= 2.0
+    assert not view.requires_grad
+    y *= x
+    assert view.requires_grad
+    assert gradient(view, x)[1] == 0.0
+
+
 def test_parts_of_a_split_are_views() -> None:
     x = leaf(1.0, 2.0, 3.0, 4.0)
     y = x * 1.0
