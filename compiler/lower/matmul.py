@@ -34,7 +34,8 @@ from .tiles import Extents, Tile, choose_tile, cut_rows, pieces
 _FAR_APART = 2048  # bytes between rows of B from which on every row is another page
 _READ_OFTEN = 4  # tiles of rows that share a panel, where it is packed only for their sake
 _DEEP = 256  # steps of k from which on that pays
-_ROWS_PER_PIECE = 128  # for which a piece packs a panel that others pack as well
+_ROWS_PER_PIECE = 128  # for which a piece packs a panel that others pack as well …
+_ROWS_PER_TURN = 256  # … and for which it transposes one
 _SETS_BYTES = 4096  # apart, lines share a set of the first cache …
 _ROWS_IN_A_SET = 8  # … which has room for so many
 _ENOUGH = 4  # tiles of columns; with fewer, pieces may have a quarter of the rows
@@ -97,7 +98,8 @@ class MatmulLowering:
         self.wanted = pieces_wanted(body, self.target)
         self.columns_first = axes.columns.extent >= axes.rows.extent or axes.rows.left == 1
         # Every piece is to have columns of its own.
-        divided = self.wanted > 1 and self.columns_first
+        by_columns = self.columns_first or not axes.right_is_contiguous
+        divided = self.wanted > 1 and by_columns
         widest = -(-self.vectors // 2) if divided else self.vectors
         self.tile = choose_tile(
             Extents(axes.rows.extent, axes.columns.extent, axes.depth),
@@ -164,7 +166,8 @@ class MatmulLowering:
         outer = [axis.extent for axis in axes.outer]
         wanted = self.wanted
         most = self._tiles_of_a_block()
-        rows_per_piece = _ROWS_PER_PIECE // (1 if columns >= _ENOUGH else 4)
+        rows_per_piece = _ROWS_PER_PIECE if axes.right_is_contiguous else _ROWS_PER_TURN
+        rows_per_piece //= 1 if math.prod(outer) * columns >= _ENOUGH else 4
         in_blocks = self.splits or (packs and axes.right_is_contiguous)
         if in_blocks:
             by_rows = -(-wanted // (math.prod(outer) * columns))

@@ -123,38 +123,44 @@ class RightOperand:
         """All rows along the last contracted axis, which is contiguous in the operand: square
         blocks are loaded along it and transposed in registers. The last block overlaps the one
         before; columns beyond the last repeat it."""
-        b, lanes, extent = self.builder, self.builder.lanes, self.axes.sums[-1].extent
-        vector, block = self._symbol("v"), self._symbol("p")
-        with b.loop(vector, 0, width * lanes, lanes):
-            first = column + index(vector)
-            with b.loop(block, span.start, span.stop, lanes):
-                k = b.index_value(index(block))
-                if extent > lanes:
-                    k = b.compute("min", [k, b.literal(extent - lanes, INT64)], INT64)
-                rows = self._block_rows(source, first, column, width, k)
-                into = target + index(vector) + span.start * (-width * lanes)
-                for i, value in enumerate(b.transpose(rows)[:extent]):
-                    place = self._place(into + i * width * lanes, 0)
-                    b.store(Access(place.buffer, place.at, ((k, width * lanes),)), value)
+        b, lanes = self.builder, self.builder.lanes
+        ragged = self.active(column, width - 1) is not None
+        full = width - 1 if ragged else width
+        if full:
+            symbol = self._symbol("v")
+            with b.loop(symbol, 0, full * lanes, lanes):
+                vector = index(symbol)
+                self._turn(source, target + vector, span, column + vector, width)
+        if ragged:
+            vector = Affine((), full * lanes)
+            self._turn(source, target + vector, span, column + vector, width)
 
-    def _block_rows(
-        self, source: Affine, first: Affine, column: Affine, width: int, k: Var
-    ) -> list[Var]:
+    def _turn(self, source: Affine, target: Affine, span: Span, first: Affine, width: int) -> None:
+        """One vector of columns from `first` on, in square blocks."""
+        b, lanes, extent = self.builder, self.builder.lanes, self.axes.sums[-1].extent
+        symbol = self._symbol("p")
+        with b.loop(symbol, span.start, span.stop, lanes):
+            k = b.index_value(index(symbol))
+            if extent > lanes:
+                k = b.compute("min", [k, b.literal(extent - lanes, INT64)], INT64)
+            rows = self._block_rows(source, first, k)
+            into = target + span.start * (-width * lanes)
+            for i, value in enumerate(b.transpose(rows)[:extent]):
+                place = self._place(into + i * width * lanes, 0)
+                b.store(Access(place.buffer, place.at, ((k, width * lanes),)), value)
+
+    def _block_rows(self, source: Affine, first: Affine, k: Var) -> list[Var]:
         """One vector along the contracted axis from `k` on for each of `lanes` columns."""
         b, lanes, columns = self.builder, self.builder.lanes, self.axes.columns
         extent = self.axes.sums[-1].extent
-        ragged = self.active(column, width - 1) is not None
         b.active = extent if extent < lanes else None
         rows = []
         for n in range(lanes):
-            at, dynamic = source + self._lane, [(k, 1)]
-            if ragged:
-                last = b.literal(columns.extent - 1, INT64)
-                clamped = b.compute("min", [b.index_value(first + n), last], INT64)
-                dynamic.append((clamped, columns.right))
-            else:
-                at = at + (first + n) * columns.right
-            rows.append(b.load(Access(self.source, at, tuple(dynamic)), self.dtype))
+            column = first + n
+            if not column.terms:
+                column = Affine((), min(column.const, columns.extent - 1))
+            at = source + self._lane + column * columns.right
+            rows.append(b.load(Access(self.source, at, ((k, 1),)), self.dtype))
         b.active = None
         return rows
 
