@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.trace.context import TRACES, current_trace, foreign_refused
+from ..ir.errors import UnsupportedError
 from ..ir.pytree import flatten
 from .base import TensorBase, View, data_of, kind_of
 from .calls import CALLS, Call, check_results
@@ -137,7 +138,15 @@ def _new_call(
     def run(*traced: Any) -> Any:
         return function(*traced) if layout is None else layout.call(function, traced)
 
-    return CALLS.add(key, getattr(function, "__name__", type(function).__name__), run, types)
+    name = getattr(function, "__name__", type(function).__name__)
+    try:
+        return CALLS.add(key, name, run, types)
+    except UnsupportedError as error:
+        raise UnsupportedError(
+            f"gradients are of calls that can be compiled: {error.requirement}",
+            given=error.given,
+            hint="use x.detach() or tl.no_grad where no gradient is needed",
+        ) from None
 
 
 def _link(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dis
 import sys
-from types import CodeType
+from types import CodeType, FrameType
 from typing import TypeAlias
 
 from ..ir.location import Location, is_internal
@@ -38,3 +39,11 @@ def location(where: Place) -> Location | None:
         (line for start, end, line in code.co_lines() if start <= position < end and line), 0
     )
     return Location(code.co_filename, line, code.co_name)
+
+
+_STORE_ITEM = dis.opmap["STORE_SUBSCR"]
+
+
+def stores_item(frame: FrameType) -> bool:
+    """Whether the code of `frame` is at `a[i] = …`, rather than at a call."""
+    return frame.f_code.co_code[frame.f_lasti] == _STORE_ITEM

@@ -85,13 +85,18 @@ def update_any(
         layout.call(write, [x._data if isinstance(x, TensorBase) else x for x in operands])
         return None
     if MODE.stand_ins is None:
-        raise DifferentiationError(
-            "what is computed from tensors that require gradients is stored in a tensor",
-            given=f"a numpy.ndarray of shape {target.shape} that is written to",
-            hint="make it one with tl.Tensor(array), or detach the operands",
-        )
+        raise no_history(f"a numpy.ndarray of shape {target.shape} that is written to")
     found = MODE.stand_ins.find(target)
     standing = found if isinstance(found, TensorBase) else type(tensors[0])._of(target.copy())
     update(write, standing, args, kwargs)
     MODE.stand_ins.store(target, standing)
     return None
+
+
+def no_history(given: str) -> DifferentiationError:
+    """The error for results that are stored where their history would be lost."""
+    return DifferentiationError(
+        "what is computed from tensors that require gradients is stored in a tensor",
+        given=given,
+        hint="make it one with tl.Tensor(array), or detach the operands",
+    )

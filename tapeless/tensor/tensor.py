@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,9 +18,12 @@ from .backward import backward
 from .base import Array, Memory
 from .calls import CALLS, CallInfo
 from .indexing import getitem, setitem
+from .lines import stores_item
 from .methods import Methods
+from .modes import MODE
 from .node import Node
 from .numpy_protocol import apply_numpy_function, apply_numpy_ufunc
+from .outputs import no_history
 from .picture import draw_tensor
 
 
@@ -160,6 +164,8 @@ class Tensor(Methods):
         return bool(self.numpy())
 
     def __float__(self) -> float:
+        if self.requires_grad and MODE.grad and stores_item(sys._getframe(1)):
+            raise no_history(f"a number, stored in a numpy.ndarray from {self.describe()}")
         return float(self.numpy())
 
     def __int__(self) -> int:

@@ -239,7 +239,7 @@ def test_data_decides_what_is_computed() -> None:
 
 def test_what_no_rule_is_known_for_is_refused_where_it_is_used() -> None:
     x = tl.Tensor(np.ones(4), requires_grad=True)
-    with pytest.raises(NotImplementedError, match=r"test_backward.py:\d+: .*np\.sort"):
+    with pytest.raises(NotImplementedError, match=r"test_backward.py:\d+: .*np\.sort(.|\n)*detach"):
         np.sort(x)
     assert np.sort(x.detach()).numpy().tolist() == [1.0] * 4
     with tl.no_grad():

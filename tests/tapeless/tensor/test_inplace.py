@@ -244,8 +244,13 @@ def test_what_is_stored_in_a_plain_array_cannot_be_differentiated() -> None:
         np.copyto(out, x)
     with pytest.raises(DifferentiationError, match="detach"):
         out += x
+    with pytest.raises(ValueError, match="setting an array element") as caught:
+        out[0] = x[0]  # NumPy puts an error of its own on top
+    assert isinstance(caught.value.__cause__, DifferentiationError)
+    assert "a number, stored in a numpy.ndarray" in str(caught.value.__cause__)
     with tl.no_grad():
-        np.multiply(x, 2.0, out=out)
+        out[0] = x[1]
+        np.multiply(x, out[0], out=out)
     assert out.tolist() == [2.0, 4.0]
 
 
