@@ -57,6 +57,31 @@ def test_random_programs_of_views_and_updates(seed: int, shape: tuple[int, ...])
     np.testing.assert_allclose(x.grad.numpy(), wanted, rtol=1e-10, atol=1e-12 * scale)
 
 
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
+def test_second_derivatives_of_random_programs(seed: int, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng([seed, 7, *shape])
+    program = random_program(rng, shape)
+    start = rng.uniform(0.5, 1.5, shape)
+    x = tl.Tensor(start, requires_grad=True)
+    total = sum((y * y).sum() for y in run(program, x.copy()))
+    assert isinstance(total, tl.Tensor)
+    total.backward(create_graph=True)
+    direction = rng.uniform(-1, 1, shape)
+    moved = (x.grad * direction).sum()
+    x.zero_grad()
+    moved.backward()
+
+    def loss(x: Any) -> Any:
+        return [sum(np.sum(y * y) for y in run(program, x))]
+
+    traced = trace_function(lambda x: loss(x.copy()), (start,), {})
+    once = vjp_graph(traced.graph)
+    wanted = run_graph(vjp_graph(once), [start, np.ones(()), direction])[0]
+    scale = float(np.max(np.abs(wanted), initial=1.0))
+    np.testing.assert_allclose(x.grad.numpy(), wanted, rtol=1e-9, atol=1e-11 * scale)
+
+
 IN_PLACE = [
     operator.iadd,
     operator.isub,
