@@ -96,10 +96,10 @@ class MatmulLowering:
         stride = axes.rows.left * self.type.dtype.itemsize
         most = _ROWS_IN_A_SET if stride and stride % _SETS_BYTES == 0 else axes.rows.extent
         self.wanted = pieces_wanted(body, self.target)
-        self.columns_first = axes.columns.extent >= axes.rows.extent or axes.rows.left == 1
-        # Every piece is to have columns of its own.
-        by_columns = self.columns_first or not axes.right_is_contiguous
-        divided = self.wanted > 1 and by_columns
+        wide = axes.columns.extent >= axes.rows.extent
+        self.columns_first = wide or axes.rows.left == 1 or not axes.right_is_contiguous
+        # Then every piece is to have columns of its own.
+        divided = self.wanted > 1 and self.columns_first
         widest = -(-self.vectors // 2) if divided else self.vectors
         self.tile = choose_tile(
             Extents(axes.rows.extent, axes.columns.extent, axes.depth),
@@ -165,11 +165,11 @@ class MatmulLowering:
         tiles = -(-axes.rows.extent // tile.rows)
         outer = [axis.extent for axis in axes.outer]
         wanted = self.wanted
-        most = self._tiles_of_a_block()
+        most = self._tiles_of_a_block() if columns > 1 else tiles
         rows_per_piece = _ROWS_PER_PIECE if axes.right_is_contiguous else _ROWS_PER_TURN
         rows_per_piece //= 1 if math.prod(outer) * columns >= _ENOUGH else 4
         in_blocks = self.splits or (packs and axes.right_is_contiguous)
-        if in_blocks:
+        if in_blocks or tiles > most:
             by_rows = -(-wanted // (math.prod(outer) * columns))
             most = min(most, max(-(-rows_per_piece // tile.rows), -(-tiles // by_rows)))
         self.rows = cut_rows(axes.rows.extent, tile.rows, most)

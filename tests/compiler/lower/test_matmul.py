@@ -151,7 +151,7 @@ def test_blocks_of_rows_give_the_product(
     target: Target, split: bool, left: bool, right: bool
 ) -> None:
     machine = small_caches(target, (4 if split else 1024) << 10, 8 << 10)
-    text = Product(131, 90, 39).text(left, right, "update")
+    text = Product(131, 90, 139).text(left, right, "update")
     plan = lowering(text, machine)
     assert plan.rows.blocks > 1
     assert plan.splits or not split
@@ -162,8 +162,8 @@ def test_blocks_of_rows_give_the_product(
 @pytest.mark.parametrize(("left", "right"), LAYOUTS)
 @pytest.mark.usefixtures("eager_packing")
 def test_other_types_and_batches_run_in_blocks(dtype: str, left: bool, right: bool) -> None:
-    machine = small_caches(host_target(), 16 << 10, 8 << 10)
-    text = Product(50, 300, 21, dtype, batch=3).text(left, right, "update")
+    machine = small_caches(host_target(), 16 << 10, 2 << 10)
+    text = Product(50, 100, 500, dtype, batch=3).text(left, right, "update")
     assert lowering(text, machine).rows.blocks
     check(text, machine)
 
