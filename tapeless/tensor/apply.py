@@ -77,17 +77,8 @@ def _apply_many(
     result: Any,
 ) -> Any:
     """The same for results that are several arrays, or none."""
-    if wants and result.__class__ is float:  # Python's arithmetic on tensors that are numbers
-        number = like._of(result)
-        if MODE.grad:
-            attach(
-                _known_call(function, layout, operands, (np.float64(result),)),
-                (number,),
-                operands,
-                wants,
-            )
-            number._kind = NUMBER
-        return number
+    if wants and MODE.grad and result.__class__ is float:
+        return _number(like, function, operands, layout, wants, result)
     leaves, tree = flatten(result)
     found = [x for x in leaves if isinstance(x, np.ndarray | np.generic)]
     if not found:
@@ -103,6 +94,21 @@ def _apply_many(
     )
 
 
+def _number(
+    like: type[TensorBase],
+    function: Callable[..., Any],
+    operands: Sequence[Any],
+    layout: Layout | None,
+    wants: int,
+    result: float,
+) -> TensorBase:
+    """The result of Python's arithmetic on tensors that are Python numbers, which is one again."""
+    made: TensorBase = like._of(result)
+    attach(_known_call(function, layout, operands, (np.float64(result),)), (made,), operands, wants)
+    made._kind = NUMBER
+    return made
+
+
 def _known_call(
     function: Callable[..., Any],
     layout: Layout | None,
@@ -114,14 +120,27 @@ def _known_call(
     for x in operands:
         if isinstance(x, TensorBase):
             parts.append(x._kind or _kind(x))
+        elif x.__class__ in _PYTHON:
+            parts.append(_PYTHON[x.__class__])
+        elif isinstance(x, np.ndarray) and x.__class__ is not np.ndarray:
+            raise not_plain(x)
         else:
-            parts.append(_PYTHON[x.__class__] if x.__class__ in _PYTHON else kind_of(x))
+            parts.append(kind_of(x))
     key = tuple(parts)
     call = CALLS.young.get(key)
     if call is None:
         call = _new_call(key, function, layout, operands)
         check_results(call, results)
     return call
+
+
+def not_plain(x: Any) -> UnsupportedError:
+    """The error for arrays of other classes than NumPy's own."""
+    return UnsupportedError(
+        "operands of tensors are plain numpy.ndarray",
+        given=type(x).__name__,
+        hint="convert with np.asarray(x) if its extra behaviour is not needed",
+    )
 
 
 def _kind(x: TensorBase) -> int:

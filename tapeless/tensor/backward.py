@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..ir.errors import DifferentiationError, ShapeError
-from .base import TensorBase
+from .base import TensorBase, data_of
 from .modes import grad_mode
 from .node import Node, edge_of
 
@@ -39,7 +39,7 @@ def backward(tensor: TensorBase, gradient: Any, *, retain_graph: bool, create_gr
 
 def seed_of(tensor: TensorBase, gradient: Any, create_graph: bool) -> Cotangent:
     """The cotangent to start from: ones for a scalar, else what is given, broadcast."""
-    data = tensor._data
+    data, like = tensor._data, type(tensor)
     if gradient is None:
         if data.size != 1:
             raise DifferentiationError(
@@ -47,20 +47,20 @@ def seed_of(tensor: TensorBase, gradient: Any, create_graph: bool) -> Cotangent:
                 given=f"a tensor of shape {data.shape}",
                 hint="reduce it, x.sum().backward(), or pass x.backward(np.ones(x.shape))",
             )
-        array: Any = np.ones(data.shape, data.dtype)
-        return type(tensor)._of(array) if create_graph else array
-    if create_graph and isinstance(gradient, TensorBase):
-        fits = gradient._data.shape == data.shape and gradient._data.dtype == data.dtype
-        spread: Any = gradient if fits else np.broadcast_to(gradient, data.shape)  # type: ignore[call-overload]
-        return spread if fits else spread.astype(data.dtype)
-    array = np.asarray(gradient._data if isinstance(gradient, TensorBase) else gradient)
-    if array.dtype.kind not in "biuf" or not _broadcasts(array.shape, data.shape):
+        ones: Any = np.ones(data.shape, data.dtype)
+        return like._of(ones) if create_graph else ones
+    given = np.asarray(data_of(gradient))
+    if given.dtype.kind not in "biuf" or not _broadcasts(given.shape, data.shape):
         raise ShapeError(
             f"the gradient passed to backward is like the tensor, {data.dtype} of {data.shape}",
-            given=f"{array.dtype} of shape {array.shape}",
+            given=f"{given.dtype} of shape {given.shape}",
         )
-    array = np.broadcast_to(array, data.shape).astype(data.dtype)
-    return type(tensor)._of(array) if create_graph else array
+    if not create_graph:
+        return np.broadcast_to(given, data.shape).astype(data.dtype)
+    seed: Any = gradient if isinstance(gradient, TensorBase) else like._of(given.copy())
+    if (given.shape, given.dtype) == (data.shape, data.dtype):
+        return seed
+    return np.broadcast_to(seed, data.shape).astype(data.dtype)
 
 
 def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

@@ -3,7 +3,8 @@
 An update is a function `write(array, *args, **kwargs)` that changes its first argument. Where it
 matters for gradients it is recorded as a function of values: what the whole memory held before
 (the *root*, which the target may be a view of, through a chain of calls) and the operands give what
-it holds afterwards. The root's history is this node from then on; views find out by the version.
+it holds afterwards. The root's history is this node from then on; views find out by the number of
+the last write.
 """
 
 from __future__ import annotations
@@ -144,9 +145,8 @@ def _rebase(
     operands = [root, *others, *operands]
     arrays = [before, *map(data_of, others), *arrays]
     row_major = before.flags.c_contiguous
-    parts: list[Any] = [step.key(), row_major]
     types = [operand_type(x) for x in arrays]
-    key = (*parts, *types)
+    key = (step.key(), row_major, *types)
     call = CALLS.young.get(key) or CALLS.add(
         key, _name(step.key()[0]), step, types, row_major=row_major
     )

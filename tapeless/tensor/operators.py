@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..compiler.trace.array import TracedArray
-from ..ir.errors import UnsupportedError
-from .apply import NUMBERS, apply
+from .apply import NUMBERS, apply, not_plain
 from .base import TensorBase
 from .inplace import update
 from .layout import lay_out
@@ -39,14 +38,9 @@ def as_operand(x: Any) -> Any:
     """`x` as an operand: lists become arrays; `UnsupportedError` for kinds of arrays of others."""
     if isinstance(x, TensorBase | int | float | np.generic):
         return x
-    array = np.asarray(x)
     if isinstance(x, np.ndarray) and type(x) is not np.ndarray:
-        raise UnsupportedError(
-            "operands of tensors are plain numpy.ndarray",
-            given=type(x).__name__,
-            hint="convert with np.asarray(x) if its extra behaviour is not needed",
-        )
-    return array
+        raise not_plain(x)
+    return np.asarray(x)
 
 
 def by_python(function: _Operator, x: Any, y: Any) -> Any:

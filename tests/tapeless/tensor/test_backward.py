@@ -55,6 +55,11 @@ def test_a_seed_is_broadcast_and_converted() -> None:
     (x * 2).backward([1, 2, 3])
     assert x.grad.numpy().tolist() == [[2.0, 4.0, 6.0]] * 2
     assert x.grad.dtype == np.float32
+    x.zero_grad()
+    seed = tl.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    (x * x).backward(seed, create_graph=True)
+    x.grad.sum().backward()  # in x and in the seed
+    assert seed.grad.numpy().tolist() == [4.0, 4.0, 4.0]
     with pytest.raises(ShapeError, match=r"test_backward.py:\d+: .*float32 of \(2, 3\).*\(4,\)"):
         (x * 2).backward(np.ones(4))
 

@@ -131,6 +131,8 @@ def test_arrays_and_numbers_mix_in_as_constants() -> None:
         assert x.grad.dtype == np.float32
     with pytest.raises(UnsupportedError, match="MaskedArray"):
         x * np.ma.array([1.0, 2.0])
+    with pytest.raises(UnsupportedError, match="MaskedArray"):
+        np.where(True, x, np.ma.array([1.0, 2.0]))
 
 
 def test_numpys_errors_and_warnings_are_numpys() -> None:
