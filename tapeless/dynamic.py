@@ -85,6 +85,7 @@ class DynamicTrace(Trace):
         original = self._originals.get(id(array))
         if original is not None:
             set_values(original, array.value)
+            array._handle = original  # which may be updated again, in the tensor's own way
 
     def restrict(self, array: TracedArray, dtype: DType) -> None:
         """Nothing to do: NumPy checks Python integers where they are used."""

@@ -93,7 +93,7 @@ class _Writer:
         text = expression(self, node, operands)
         names = [f"t{len(self.names) + i}" for i in range(len(node.outputs))]
         self.names.update(zip(node.outputs, names, strict=True))
-        owns = node.op.family not in (Family.VIEW, Family.CREATION) and text not in operands
+        owns = not _may_share(node) and text not in operands
         self.lines.append(_Line(", ".join(names), text, tuple(operands), owns))
 
     def _narrowed(self, node: Node, operands: list[str]) -> list[str]:
@@ -144,6 +144,12 @@ class _Writer:
         owners = {name for line in lines if line.owns for name in line.target.split(", ")}
         owned = tuple(name in owners and outputs.count(name) == 1 for name in outputs)
         return Plan(self.graph, self.namespace["run"], owned, source)
+
+
+def _may_share(node: Node) -> bool:
+    """Whether NumPy may give memory that belongs to an operand or to the plan."""
+    at_position = node.op.name == "gather" and not any(x.type.rank for x in node.inputs[1:])
+    return at_position or node.op.family in (Family.VIEW, Family.CREATION)
 
 
 Expression: TypeAlias = Callable[[_Writer, Node, list[str]], str]

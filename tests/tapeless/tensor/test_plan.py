@@ -52,6 +52,22 @@ def test_nothing_is_done_that_numpy_does_by_itself(
     assert [part for part in lacks if part in text] == [], text
 
 
+def test_gradients_never_share_memory_with_one_another() -> None:
+    w, x = leaf(3), leaf(20, 3)
+    out = x * 1.0
+    row = out[7]
+    row[...] = w * 1.0
+    row = out[9]
+    row[...] = w
+    (out * np.arange(60.0).reshape(20, 3)).sum().backward()
+    expected = np.arange(60.0).reshape(20, 3)
+    assert w.grad.numpy().tolist() == (expected[7] + expected[9]).tolist()
+    expected[[7, 9]] = 0.0
+    assert x.grad.numpy().tolist() == expected.tolist()
+    assert not np.shares_memory(w.grad.numpy(), x.grad.numpy())
+    assert w.grad.numpy().base.base is None
+
+
 def test_results_that_share_memory_are_marked() -> None:
     owned = {
         "sum": (leaf(3) + leaf(3), (False, False)),

@@ -59,8 +59,13 @@ def by_plan(call: Call, arrays: list[Array], seeds: list[Array], outputs: list[A
     floats = [i for i, value in enumerate(call.graph.inputs) if is_float(value.type.dtype)]
     pullback = call.pullback(sum(1 << i for i in floats))
     known = [*arrays, *outputs]
+    operands = [*seeds, *(known[i] for i in pullback.reads)]
     with np.errstate(all="ignore"):
-        return list(pullback.plan(*seeds, *(known[i] for i in pullback.reads)))
+        results = pullback.plan(*operands)
+    for position, (result, owned) in enumerate(zip(results, pullback.plan.owned, strict=True)):
+        others = [*operands, *results[:position], *results[position + 1 :]]
+        assert not (owned and any(np.shares_memory(result, other) for other in others))
+    return list(results)
 
 
 def programs(block: int) -> list[tuple[int, Graph, list[Array], list[Array]]]:
