@@ -32,9 +32,12 @@ class Tensor(Methods):
 
     `data` is array-like and copied; `dtype` as for `np.array`. Operators, the methods of arrays and
     NumPy's functions work as on arrays and give tensors; plain arrays and numbers mix in as
-    constants. A tensor with `requires_grad` is a leaf of the graph and collects its gradient in
-    `.grad`. Raises `DTypeError` for elements that are not booleans, integers, float32 or float64,
-    and for a leaf that is not of floating type.
+    constants. (An array that a derivative reads is copied, since it may change unseen; data that
+    is used again and again is best made a tensor.)
+
+    A tensor with `requires_grad` is a leaf of the graph and collects its gradient in `.grad`.
+    Raises `DTypeError` for elements that are not booleans, integers, float32 or float64, and for a
+    leaf that is not of floating type.
     """
 
     __slots__ = ()
