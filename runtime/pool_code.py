@@ -80,12 +80,15 @@ declare i64 @llvm.umin.i64(i64, i64)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 
 ; Take pieces of job %number that are %owner's and run them in slot %slot: from the front if they
-; are its own, from the back otherwise.
+; are its own, from the back otherwise. They are counted at the end: a line that every thread writes
+; after every piece would go from core to core each time.
 define internal void @work(i64 %number, i64 %owner, i64 %slot) {
+entry:
   %ticket.at = getelementptr %Slot, ptr @slots, i64 %owner
   %own = icmp eq i64 %owner, %slot
   br label %look
 look:
+  %so.far = phi i64 [ 0, %entry ], [ %so.far, %take ], [ %one.more, %finish ]
   %ticket = load atomic i64, ptr %ticket.at acquire, align 8
   %its = lshr i64 %ticket, 24
   %same = icmp eq i64 %its, %number
@@ -114,9 +117,15 @@ report:
   %old = atomicrmw umax ptr @code, i64 %code monotonic
   br label %finish
 finish:
-  %count = atomicrmw add ptr @finished, i64 1 release
+  %one.more = add i64 %so.far, 1
   br label %look
 none:
+  %any = icmp ne i64 %so.far, 0
+  br i1 %any, label %tell, label %return
+tell:
+  %count = atomicrmw add ptr @finished, i64 %so.far release
+  br label %return
+return:
   ret void
 }
 
