@@ -16,7 +16,7 @@ from ..target import Target
 from .blocks import lower_rows
 from .convolution import ConvolutionLowering, reads_windows, sums_along_memory
 from .language import Kernel, print_kernel
-from .matmul import MatmulLowering
+from .matmul import MatmulLowering, has_prologue
 from .overlap import UnwindowLowering
 from .segments import segment_lowering
 from .serial import SerialLowering
@@ -33,7 +33,7 @@ def _rows(kind: str, body: Graph, target: Target) -> Kernel:
 
 
 def _dot(kind: str, body: Graph, target: Target) -> Kernel:
-    if reads_windows(body) or sums_along_memory(body, target):
+    if reads_windows(body) or (not has_prologue(body) and sums_along_memory(body, target)):
         return ConvolutionLowering(body, target).lower()
     return MatmulLowering(body, target).lower()
 

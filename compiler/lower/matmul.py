@@ -26,7 +26,7 @@ from .builder import LoopBuilder
 from .division import divide, pieces_wanted
 from .language import Affine, Bound, Division, Kernel, Share, index
 from .micro_kernel import Matrix, MicroKernel, Place, Source, has_long_epilogue
-from .operands import product_axes
+from .operands import OperandReader, product_axes
 from .panels import RightOperand, Span, whole
 from .pull import Position
 from .tiles import Extents, Tile, choose_tile, cut_rows, pieces
@@ -39,6 +39,12 @@ _ROWS_PER_TURN = 256  # … and for which it transposes one
 _SETS_BYTES = 4096  # apart, lines share a set of the first cache …
 _ROWS_IN_A_SET = 8  # … which has room for so many
 _ENOUGH = 4  # tiles of columns; with fewer, pieces may have a quarter of the rows
+
+
+def has_prologue(body: Graph) -> bool:
+    """Whether an operand of the product is computed in its kernel."""
+    dot = next(node for node in body.nodes if node.op.name == "dot")
+    return any(operand not in body.inputs for operand in dot.inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ class MatmulLowering:
         self.splits = self.span < axes.depth
         self._cut(packs)
         panel = self._new_scratch(self.span) if packs else None
-        source = body.inputs.index(self.dot.inputs[1])
+        source = OperandReader(body, self.builder, self.dot.inputs[1])
         self.right = RightOperand(self.builder, axes, source, panel, self.type.dtype)
         kept = None
         if self.splits:
@@ -129,14 +135,15 @@ class MatmulLowering:
         return len(self.body.inputs) + len(self.body.outputs) + len(self.scratch) - 1
 
     def _packs(self) -> bool:
-        """Whether panels of B pay: always where B is not contiguous along n, else where its rows
-        lie far apart and the panel is read often enough."""
+        """Whether panels of B pay: always where B is not contiguous along n, or has a prologue that
+        would run again; else where its rows lie far apart and the panel is read often enough."""
         axes = self.axes
         if not axes.depth or not axes.sums:
             return False
         far = axes.sums[-1].right * self.type.dtype.itemsize >= _FAR_APART
         often = axes.rows.extent >= _READ_OFTEN * self.tile.rows and axes.depth >= _DEEP
-        return not axes.right_is_contiguous or (far and often)
+        again = axes.rows.extent > self.tile.rows and self.dot.inputs[1] not in self.body.inputs
+        return not axes.right_is_contiguous or again or (far and often)
 
     def _steps_of_a_block(self) -> int:
         """Of k: all, if their panel takes at most a quarter of the second cache."""

@@ -11,7 +11,7 @@ from ...ir.ops import Family
 from ...ir.types import TensorType
 from .builder import LoopBuilder
 from .language import LANE, Access, Affine, Var, index
-from .operands import ProductAxes
+from .operands import OperandReader, ProductAxes
 from .panels import RightOperand, Span, whole
 from .pull import BodyReader, Position, buffer_access
 from .tiles import Tile
@@ -86,7 +86,7 @@ class MicroKernel:
         self.reader = BodyReader(body, builder)
         self.right = right
         self.kept = kept
-        self.left_buffer = body.inputs.index(dot.inputs[0])
+        self.left = OperandReader(body, builder, dot.inputs[0])
         self._symbols = 0
 
     @property
@@ -189,8 +189,8 @@ class MicroKernel:
         result = []
         for number, total in enumerate(sums):
             row, vector = divmod(number, len(columns))
-            access = Access(self.left_buffer, at + row * self.axes.rows.left)
-            args = [b.load(access, dtype), columns[vector], total]
+            element = self.left.read(at + row * self.axes.rows.left)
+            args = [element, columns[vector], total]
             result.append(b.compute("multiply_add", args, dtype))
         return result
 

@@ -1,13 +1,18 @@
-"""The loops of a matrix product, and the step of each operand through memory along them."""
+"""The loops of a matrix product, the step of each operand through memory along them, and how its
+elements are read."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
-from ...ir.graph import Node
+from ...ir.graph import Graph, Node, Value
 from ...ir.ops.contraction import free_axes
-from .pull import row_major_strides
+from ...ir.types import DType
+from .builder import LoopBuilder
+from .language import Access, Affine, Var
+from .pull import BodyReader, Index, Position, row_major_strides
 
 NO_AXIS = -1
 """Stands for the row of a product whose left operand is a vector, or the column likewise."""
@@ -84,3 +89,30 @@ def _merged(axes: list[Axis]) -> list[Axis]:
                 continue
         merged.append(axis)
     return merged
+
+
+class OperandReader:
+    """Elements of an operand of a product by their offset in memory.
+
+    An operand with a prologue is computed from arrays of its own shape, which lie as it would, and
+    from numbers.
+    """
+
+    def __init__(self, body: Graph, builder: LoopBuilder, operand: Value) -> None:
+        self.body = body
+        self.builder = builder
+        self.operand = operand
+        self._reader = BodyReader(body, builder)
+        self._index = tuple(Position() for _ in operand.type.shape)
+
+    def read(self, at: Affine, dynamic: tuple[tuple[Var, int], ...] = ()) -> Var:
+        """The element, or the vector where `at` depends on the lane."""
+        self._reader.forget()
+        for number, value in enumerate(self.body.inputs):
+            if value.type.shape == self.operand.type.shape:
+                access = Access(number, at, dynamic)
+                self._reader.leaves[value] = partial(self._load, access, value.type.dtype)
+        return self._reader.read(self.operand, self._index)
+
+    def _load(self, access: Access, dtype: DType, index: Index, guard: Var | None) -> Var:
+        return self.builder.load(access, dtype, guard)

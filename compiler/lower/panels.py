@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ...ir.types import INT64, DType
 from .builder import LoopBuilder
 from .language import LANE, Access, Affine, Bound, Var, index
-from .operands import ProductAxes
+from .operands import OperandReader, ProductAxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class Span:
 
 
 class RightOperand:
-    """The right operand of a product: buffer `source`, and the panel, scratch buffer `number`
+    """The right operand of a product, read by `source`, and the panel, scratch buffer `number`
     (None: it is never packed)."""
 
     def __init__(
         self,
         builder: LoopBuilder,
         axes: ProductAxes,
-        source: int,
+        source: OperandReader,
         number: int | None,
         dtype: DType,
     ) -> None:
@@ -89,7 +89,7 @@ class RightOperand:
         b.active = self.active(column, vector)
         stride = columns.right if columns.extent > 1 else 0
         place = at + (column + vector * b.lanes + self._lane) * stride
-        value = b.load(Access(self.source, place), self.dtype)
+        value = self.source.read(place)
         b.active = None
         return value
 
@@ -160,7 +160,7 @@ class RightOperand:
             if not column.terms:
                 column = Affine((), min(column.const, columns.extent - 1))
             at = source + self._lane + column * columns.right
-            rows.append(b.load(Access(self.source, at, ((k, 1),)), self.dtype))
+            rows.append(self.source.read(at, ((k, 1),)))
         b.active = None
         return rows
 

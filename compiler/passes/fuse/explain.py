@@ -8,6 +8,7 @@ from ....ir.graph import Graph, Node
 from .admission import Refusal, admit
 from .fuse import Fuser
 from .groups import Group
+from .prologues import why_not_prologue
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ def _reason(fuser: Fuser, node: Node, other: Group, home: Group) -> str:
     """What keeps `node`, now in `home`, out of the group that it reads from."""
     if other.kind == "alias":
         return "its operand is memory under another shape, or a constant array"
+    if node.op.name == "dot" and other.kind == "map":
+        refusal = why_not_prologue(fuser, other, home, node)
+        assert refusal is not None, "what may be a prologue is one"
+        return refusal.reason
     verdict = admit(node, other, fuser.producers)
     if isinstance(verdict, Refusal):
         return verdict.reason

@@ -20,6 +20,7 @@ from .admission import (
     reads_views,
 )
 from .groups import Group, Groups
+from .prologues import take_in_prologues
 
 _SIBLINGS_TRIED = 4
 """How many groups that read the same operand are asked, most recent first."""
@@ -199,6 +200,7 @@ class Fuser:
                 self._place_alias(node)
             elif not is_inline(node) or node.output in self.kept:
                 self.place(node)
+        take_in_prologues(self)
 
     def _place_alias(self, node: Node) -> None:
         """Reshapes of memory and array constants stay nodes of their own: no kernel at all."""
