@@ -1,7 +1,7 @@
 """The groups being formed, and which group depends on which.
 
-Ancestors and descendants are kept as bit sets (Python integers), so that the question "would this
-join close a cycle?" is one shift, and ten thousand nodes take well under a second.
+Ancestors are kept as bit sets (Python integers), so that the question "would this join close a
+cycle?" is one shift, and ten thousand nodes take well under a second.
 """
 
 from __future__ import annotations
@@ -46,14 +46,13 @@ class Groups:
         self.all: list[Group] = []
         self.of: dict[Value, Group] = {}
         self._ancestors: list[int] = []
-        self._descendants: list[int] = []
+        self._needed = 0  # the groups that others depend on
 
     def create(self, kind: str, space: Space) -> Group:
         """A new, empty group."""
         group = Group(len(self.all), kind, space)
         self.all.append(group)
         self._ancestors.append(0)
-        self._descendants.append(0)
         return group
 
     def may_join(self, group: Group, dependencies: Iterable[Group]) -> bool:
@@ -78,17 +77,27 @@ class Groups:
         above &= ~self._ancestors[group.number]
         if not above:
             return
-        below = self._descendants[group.number] | 1 << group.number
-        for number in _bits(below):
+        for number in (group.number, *self._below(1 << group.number)):
             self._ancestors[number] |= above
-        for number in _bits(above):
-            self._descendants[number] |= below
+        self._needed |= above
+
+    def _below(self, bits: int) -> list[int]:
+        """The groups that depend on one of `bits`. Rarely asked for, so they are looked for."""
+        if not self._needed & bits:
+            return []
+        return [number for number, above in enumerate(self._ancestors) if above & bits]
 
     def may_merge(self, one: Group, other: Group) -> bool:
         """Whether nothing lies between the two groups that would have to run in their midst."""
-        between = self._descendants[one.number] & self._ancestors[other.number]
-        between |= self._descendants[other.number] & self._ancestors[one.number]
-        return not between & ~(1 << one.number | 1 << other.number)
+        return not (self._is_between(one, other) or self._is_between(other, one))
+
+    def _is_between(self, first: Group, last: Group) -> bool:
+        """Whether some group depends on `first`, and `last` on it."""
+        bit = 1 << first.number
+        if not self._ancestors[last.number] & bit:
+            return False
+        others = self._ancestors[last.number] & ~(self._ancestors[first.number] | bit)
+        return any(self._ancestors[number] & bit for number in _bits(others))
 
     def merge(self, into: Group, other: Group, kind: str, space: Space) -> None:
         """Move the nodes of `other` to `into`, which becomes of `kind`, over `space`."""
@@ -100,12 +109,10 @@ class Groups:
         other.nodes, other.merged_into = [], into
         bit, gone = 1 << into.number, 1 << other.number
         above = (self._ancestors[into.number] | self._ancestors[other.number]) & ~(bit | gone)
-        below = (self._descendants[into.number] | self._descendants[other.number]) & ~(bit | gone)
-        self._ancestors[into.number], self._descendants[into.number] = above, below
-        for number in _bits(below):
+        for number in self._below(bit | gone):
             self._ancestors[number] |= above | bit
-        for number in _bits(above):
-            self._descendants[number] |= below | bit
+        self._ancestors[into.number] = above
+        self._needed |= above | (bit if self._needed & gone else 0)
 
     def in_order(self) -> list[Group]:
         """The groups, each after all that it depends on; ties by order of creation."""
