@@ -20,6 +20,7 @@ from .admission import (
     reads_views,
 )
 from .groups import Group, Groups
+from .parts import parts_of_joins
 from .prologues import take_in_prologues
 
 _SIBLINGS_TRIED = 4
@@ -49,6 +50,7 @@ class Fuser:
         for node in graph.nodes:
             for value in dict.fromkeys(node.inputs):
                 self.users.setdefault(value, []).append(node)
+        self.parts = parts_of_joins(graph, self.producers, self.users)
         self.kept = self._materialized()
         self.remade = remade(graph)
 
@@ -61,6 +63,10 @@ class Fuser:
                 wanted.update(node.inputs)
         return wanted
 
+    def is_copied(self, node: Node) -> bool:
+        """Whether a node is in no group, but copied into the kernels that read it."""
+        return is_inline(node) or (bool(node.outputs) and node.outputs[0] in self.parts)
+
     def bases(self, node: Node) -> Iterable[Value]:
         """The values that `node` reads once inline views are looked through."""
         pending = list(node.inputs)
@@ -71,7 +77,7 @@ class Fuser:
                 continue
             seen.add(value)
             producer = self.producers.get(value)
-            if producer is not None and is_inline(producer) and value not in self.groups.of:
+            if producer is not None and self.is_copied(producer) and value not in self.groups.of:
                 pending.extend(producer.inputs)
             else:
                 yield value
@@ -198,7 +204,7 @@ class Fuser:
                 self._place_alias(node)
             elif node.op.name == "constant" and (not is_inline(node) or node.output in self.kept):
                 self._place_alias(node)
-            elif not is_inline(node) or node.output in self.kept:
+            elif not self.is_copied(node) or node.output in self.kept:
                 self.place(node)
         take_in_prologues(self)
 
@@ -259,7 +265,7 @@ class Fuser:
                     pending.pop()
                     continue
                 producer = self.producers.get(value)
-                inline = producer is not None and is_inline(producer)
+                inline = producer is not None and self.is_copied(producer)
                 if producer is None or not inline or value in self.groups.of:
                     inputs.append(value)
                     env[value] = body.input(value.type, value.name)
