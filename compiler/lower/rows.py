@@ -103,7 +103,7 @@ class RowLowering:
 
     def _column_count(self) -> int:
         """How many vectors of rows are under way at once: about as many in every group of them."""
-        if self.inner_is_vector or not self.passes.count:
+        if self.inner_is_vector or not self.passes.count or not self.space.extents:
             return 1
         most = min(self._most_columns(number) for number in self.passes.folds)
         vectors = -(-self.space.extents[self.vector_axis] // self.lanes)

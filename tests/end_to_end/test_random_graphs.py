@@ -121,6 +121,10 @@ def test_native_code_agrees_with_any_pass_switched_off(step) -> None:
         check_native(RandomGraph(seed).build(), seed, without=step.stage)
 
 
+def test_a_reduction_over_a_single_point_is_lowered() -> None:
+    check_native(RandomGraph(5041).build(), 5041, without="viewed")
+
+
 @pytest.mark.fuzz
 @pytest.mark.parametrize("block", range(100))
 def test_passes_keep_values_long_run(block: int) -> None:

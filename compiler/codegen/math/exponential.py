@@ -17,7 +17,7 @@ from ..operand import Operand
 from . import coefficients
 from .constants import INVERSE_LN2, LN2, LN2_SPLIT
 from .double_word import DoubleWord, constant_pair, fast_two_sum, two_product
-from .scaling import power_of_two, round_to_integer, scale
+from .scaling import nearest_multiple, power_of_two, round_to_integer, scale
 from .vec import Vec, choose, even_odd, horner
 
 # Beyond these the result is 0 or infinity; the reduced exponent stays within twice the range.
@@ -60,10 +60,8 @@ def reduce_exp(x: Vec) -> Reduced:
     """Reduce the argument of exp; |x| must be within twice the range of finite results."""
     element = x.x.element
     high, low = LN2_SPLIT[element]
-    form = x.format
-    shifted = x.fma(INVERSE_LN2[element][0], form.magic)
-    k = shifted - form.magic
-    return Reduced(shifted.to_bits() - form.magic_bits, (-k).fma(high, x), k * low)
+    k, integer = nearest_multiple(x, INVERSE_LN2[element][0])
+    return Reduced(integer, (-k).fma(high, x), k * low)
 
 
 def exp_tail(r_high: Vec, r_low: Vec) -> Vec:
