@@ -250,7 +250,7 @@ TAILS = [
         lambda z: z + Z_FLOOR,
         ZERO,
         Z_TRIG,
-        {"float": 30, "double": 59, "double_for_float": 33},
+        BOTH,
     ),
     Tail(
         "COS",
@@ -259,7 +259,7 @@ TAILS = [
         lambda z: z**2 / mpmath.cos(sqrt(z)) + Z_FLOOR,
         ZERO,
         Z_TRIG,
-        {"float": 30, "double": 59, "double_for_float": 33},
+        BOTH,
     ),
     Tail(
         "ASIN",
