@@ -143,10 +143,11 @@ def _input_like(child: GraphTrace, leaf: Any) -> Any:
     return child.add_input(leaf.type, kind=kind, origin=leaf.origin)
 
 
-def _argument_cotangents(
-    result: Any, args: Sequence[Any], primal: SubGraph
-) -> Iterator[TracedArray]:
-    """A cotangent per argument leaf that is an input, from what the backward function returned."""
+def leaf_cotangents(result: Any, args: Sequence[Any]) -> list[Any]:
+    """A cotangent per leaf of the arguments, from what the backward function returned.
+
+    Raises `ArgumentError` where that is not structured like the arguments.
+    """
     if not isinstance(result, tuple) or len(result) != len(args):
         raise ArgumentError(
             f"the backward function of custom_vjp returns a tuple of {len(args)} cotangents, one "
@@ -165,6 +166,14 @@ def _argument_cotangents(
                 given=f"{_sketch(structure)} for {_sketch(tree)}",
             )
         cotangents.extend(given)
+    return cotangents
+
+
+def _argument_cotangents(
+    result: Any, args: Sequence[Any], primal: SubGraph
+) -> Iterator[TracedArray]:
+    """A cotangent per argument leaf that is an input, from what the backward function returned."""
+    cotangents = leaf_cotangents(result, args)
     for position, cotangent in zip(primal.leaf_inputs, cotangents, strict=True):
         if position is not None:
             yield _cotangent(cotangent, primal.graph.inputs[position].type, position)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..compiler.trace.custom import leaf_cotangents
 from ..ir.errors import ArgumentError, UnsupportedError
-from ..ir.pytree import TreeDef, flatten
+from ..ir.pytree import flatten
 from .function import RuleNode, as_result
 from .modes import MODE
 from .tensor import Tensor
@@ -50,7 +51,7 @@ def apply_rule(
     def pull(*gradients: Tensor) -> tuple[Any, ...]:
         remaining = iter(gradients)
         cotangent = [next(remaining) if tensor else None for tensor in is_tensor]
-        return tuple(_cotangents(backward(residuals, tree.unflatten(cotangent)), args))
+        return tuple(leaf_cotangents(backward(residuals, tree.unflatten(cotangent)), args))
 
     RuleNode(name, pull, leaves, wants, [x for x in made if isinstance(x, Tensor)])
     return tree.unflatten(made)
@@ -58,30 +59,3 @@ def apply_rule(
 
 def _versions(leaves: Sequence[Any]) -> list[int]:
     return [leaf._memory.written for leaf in leaves if isinstance(leaf, Tensor)]
-
-
-def _cotangents(result: Any, args: Sequence[Any]) -> list[Any]:
-    """A cotangent per leaf of the arguments, from what the backward function returned."""
-    if not isinstance(result, tuple) or len(result) != len(args):
-        raise ArgumentError(
-            f"the backward function of custom_vjp returns a tuple of {len(args)} cotangents, one "
-            "per argument",
-            given=f"{type(result).__name__} {result!r:.60}",
-        )
-    cotangents: list[Any] = []
-    for index, (entry, argument) in enumerate(zip(result, args, strict=True)):
-        leaves, tree = flatten(argument)
-        given, structure = flatten(entry)
-        if entry is None:
-            given = [None] * len(leaves)
-        elif structure != tree:
-            raise ArgumentError(
-                f"the cotangent of argument {index} is structured like the argument",
-                given=f"{_sketch(structure)} for {_sketch(tree)}",
-            )
-        cotangents.extend(given)
-    return cotangents
-
-
-def _sketch(tree: TreeDef) -> str:
-    return str(tree.unflatten(["·"] * tree.num_leaves))

@@ -8,7 +8,7 @@ from ....ir.graph import Graph, Node
 from .admission import Refusal, admit
 from .fuse import Fuser
 from .groups import Group
-from .prologues import why_not_prologue
+from .prologues import BETWEEN, why_not_prologue
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +62,5 @@ def _reason(fuser: Fuser, node: Node, other: Group, home: Group) -> str:
     if isinstance(verdict, Refusal):
         return verdict.reason
     if not fuser.groups.may_merge(home, other):
-        return "another kernel has to run between the two"
+        return BETWEEN.reason
     return "the kernel that it belongs to runs over other loops"

@@ -34,7 +34,7 @@ _SHARED = Refusal("its operand is read by others, too: it has to be in memory")
 _PLACES = Refusal("its operand is not computed from arrays of its shape, element by element")
 _AGAIN = Refusal("computing its operand again for every tile would cost more than its memory")
 _LARGE = Refusal(f"the kernel would have more than {MAX_GROUP_NODES} operations")
-_BETWEEN = Refusal("another kernel has to run between the two")
+BETWEEN = Refusal("another kernel has to run between the two")
 
 
 def take_in_prologues(fuser: Fuser) -> None:
@@ -65,7 +65,7 @@ def why_not_prologue(fuser: Fuser, maker: Group, product: Group, dot: Node) -> R
         return _AGAIN
     if len(product.nodes) + len(maker.nodes) > MAX_GROUP_NODES:
         return _LARGE
-    return None if fuser.groups.may_merge(product, maker) else _BETWEEN
+    return None if fuser.groups.may_merge(product, maker) else BETWEEN
 
 
 def _serves_only(fuser: Fuser, maker: Group, dot: Node, operand: Value) -> bool:
