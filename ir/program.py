@@ -14,22 +14,27 @@ from .types import TensorType
 ARENA_ALIGNMENT = 64
 """Bytes to which the arena and every value in it are aligned: a cache line, a widest vector."""
 
-PARALLEL_SYMBOL = "tapeless_parallel"
-"""The routine that object code expects from whoever loads it, with the C signature
+POOL_SYMBOL = "tapeless_pool"
+"""The three words that object code of a program with pieces expects from whoever loads it: the
+addresses of the routines `PARALLEL`, `ENTER` and `LEAVE`. They are read by calls on more than one
+thread only, and may be missing until there is such a call."""
+
+PARALLEL = 0
+"""Number of the routine with the C signature
 `int64_t (int64_t (*task)(void *context, int64_t piece, int64_t slot), void *context,
 int64_t pieces, int64_t threads)`: it calls `task` once for every piece below `pieces`, at most
 `threads` of these calls at the same time, each with a `slot` below `threads` that no other call has
 meanwhile, and returns the greatest of their results."""
 
 MAX_PIECES = 4095
-"""That `PARALLEL_SYMBOL` takes."""
+"""That `PARALLEL` takes."""
 
-ENTER_SYMBOL = "tapeless_enter"
+ENTER = 1
 """Called by the routine of a program with pieces before all else: `int64_t (void *site, int64_t
 threads, int64_t call[2])`. `site` is 64 bytes of the program's, zero to begin with, `call` is for
-`LEAVE_SYMBOL`. The result, from 1 to `threads`, is how many threads this call shall use."""
+`LEAVE`. The result, from 1 to `threads`, is how many threads this call shall use."""
 
-LEAVE_SYMBOL = "tapeless_leave"
+LEAVE = 2
 """Called by such a routine after all else, unless it failed: `void (void *site, int64_t call[2])`,
 so that the runtime can learn how many threads serve the program best."""
 
@@ -67,8 +72,7 @@ class Program:
     threads that may run it. The arena has `arena_bytes`, and `thread_bytes` more for every thread
     beyond the first. The result is 0, or k > 0 when `failures[k - 1]` happened. Output `i` in
     `in_place` is written where input `in_place[i]` lies: both entries of `buffers` are then the
-    same address. A program of which some kernel has several pieces calls `PARALLEL_SYMBOL`,
-    `ENTER_SYMBOL` and `LEAVE_SYMBOL`.
+    same address. A program of which some kernel has several pieces imports `POOL_SYMBOL`.
     """
 
     name: str

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..ir.program import ARENA_ALIGNMENT, Program
 from .pointers import Array, address
-from .threads import get_threads
+from .threads import get_threads, pool
 
 
 def aligned_bytes(nbytes: int) -> tuple[Array, int]:
@@ -77,7 +77,10 @@ class FramePool:
 
     def new(self) -> Frame:
         """A frame that is never given to the pool."""
-        return Frame(self._program, self._threads() if self._program.is_parallel else 1)
+        threads = self._threads() if self._program.is_parallel else 1
+        if threads > 1:
+            pool()  # what runs on one thread never asks for it
+        return Frame(self._program, threads)
 
     def _threads(self) -> int:
         threads = get_threads()
@@ -92,4 +95,4 @@ class FramePool:
                 return frame
         except IndexError:
             pass
-        return Frame(self._program, threads)
+        return self.new()

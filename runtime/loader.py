@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import llvmlite.binding as llvm
 
-from ..ir.program import Program
+from ..ir.program import POOL_SYMBOL, Program
 from .jit import link
-from .threads import pool
+from .threads import pool_table
 
 RELEASE_GIL_ABOVE = 200_000
 """Floating-point operations plus bytes moved from which the interpreter lock is released for the
@@ -39,8 +39,7 @@ class Routine:
         builder = llvm.JITLibraryBuilder().add_object_img(program.object_code)
         builder.export_symbol(program.symbol)
         if program.is_parallel:
-            for symbol, place in pool().symbols.items():
-                builder.import_symbol(symbol, place)
+            builder.import_symbol(POOL_SYMBOL, pool_table())
         self._library = link(builder, program.name)
         self.address: int = self._library[program.symbol]
         self.releases_gil = estimated_work(program) > RELEASE_GIL_ABOVE

@@ -50,7 +50,7 @@ define internal i64 @now() {
   ret i64 %sum
 }
 
-; See ir.program.ENTER_SYMBOL. The call record is the time, 0 if it does not count, and the mode.
+; See ir.program.ENTER. The call record is the time, 0 if it does not count, and the mode.
 define i64 @enter(ptr %site, i64 %threads, ptr %call) {
   %available = load atomic i64, ptr @threads monotonic, align 8
   %most = call i64 @llvm.umin.i64(i64 %available, i64 %threads)

@@ -21,9 +21,9 @@ from __future__ import annotations
 import signal
 from string import Template
 
-from ..ir.program import ENTER_SYMBOL, LEAVE_SYMBOL, MAX_PIECES, PARALLEL_SYMBOL
+from ..ir.program import ENTER, LEAVE, MAX_PIECES, PARALLEL
 from .pool_choice import choice_text
-from .pool_system import HAS_THREADS, blocked_signals, pause, system_text
+from .pool_system import blocked_signals, pause, system_text
 
 MAX_THREADS = 256
 """Of the process's pool, the calling thread included."""
@@ -285,7 +285,7 @@ done:
   ret void
 }
 
-; See ir.program.PARALLEL_SYMBOL. While another job is under way the caller works alone.
+; See ir.program.PARALLEL. While another job is under way the caller works alone.
 define i64 @parallel(ptr %task, ptr %context, i64 %pieces, i64 %threads) {
 entry:
   %available = load atomic i64, ptr @threads monotonic, align 8
@@ -432,35 +432,7 @@ done:
 }
 """)
 
-_WITHOUT_THREADS = """
-define i64 @parallel(ptr %task, ptr %context, i64 %pieces, i64 %threads) {
-  %code = call i64 @alone(ptr %task, ptr %context, i64 %pieces)
-  ret i64 %code
-}
-define i64 @enter(ptr %site, i64 %threads, ptr %call) {
-  ret i64 %threads
-}
-define void @leave_program(ptr %site, ptr %call) {
-  ret void
-}
-define void @resize(i64 %threads, i64 %spins) {
-  ret void
-}
-define void @forget() {
-  ret void
-}
-define void @be_patient(i64 %spins) {
-  ret void
-}
-define i64 @count() {
-  ret i64 1
-}
-define void @spin_for(i64 %count) {
-  ret void
-}
-"""
-
-CALLED = {PARALLEL_SYMBOL: "parallel", ENTER_SYMBOL: "enter", LEAVE_SYMBOL: "leave_program"}
+CALLED = {PARALLEL: "parallel", ENTER: "enter", LEAVE: "leave_program"}
 """What programs call, and its name here."""
 
 ENTRIES = (*CALLED.values(), "resize", "forget", "be_patient", "count", "spin_for")
@@ -468,9 +440,7 @@ ENTRIES = (*CALLED.values(), "resize", "forget", "be_patient", "count", "spin_fo
 
 
 def pool_text() -> str:
-    """The module for this system."""
-    if not HAS_THREADS:
-        return _ALONE + _WITHOUT_THREADS
+    """The module for this system, which has POSIX threads."""
     instruction, declaration = pause()
     pool = _POOL.substitute(
         max_threads=MAX_THREADS,

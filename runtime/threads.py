@@ -2,9 +2,10 @@
 
 A program hands the pieces of a large kernel to the pool, whose workers and the calling thread take
 them one after another (`pool_code`). Which thread takes which piece changes nothing about the
-result. Workers are native threads that never touch the interpreter: started by the first job,
-spinning for a millisecond after the last one, then asleep. They are gone after a fork and start
-again with the child's first job.
+result. A call on one thread runs its pieces itself, so a process that has one makes no pool.
+Workers are native threads that never touch the interpreter: started by the first job, spinning for
+a millisecond after the last one, then asleep. They are gone after a fork and start again with the
+child's first job.
 """
 
 from __future__ import annotations
@@ -56,14 +57,14 @@ def _from_environment() -> int:
 
 
 class Pool:
-    """The native pool. `symbols` are the addresses of what programs call; see `ir.program`."""
+    """The native pool. `routines` are the addresses of what programs call, by number there."""
 
     def __init__(self, threads: int) -> None:
         builder = llvm.JITLibraryBuilder().add_object_img(assemble(pool_text()))
         for entry in ENTRIES:
             builder.export_symbol(entry)
         self._library = link(builder, "pool")
-        self.symbols = {symbol: self._library[entry] for symbol, entry in CALLED.items()}
+        self.routines = [self._library[CALLED[number]] for number in range(len(CALLED))]
         self._resize = self._native("resize", None, ctypes.c_int64, ctypes.c_int64)
         self._forget = self._native("forget", None)
         self._count = self._native("count", ctypes.c_int64)
@@ -107,6 +108,7 @@ class _Setting:
         self._lock = threading.Lock()
         self._threads: int | None = None
         self.word = ctypes.c_int64(0)  # the same, where native code reads it; 0 for not yet known
+        self.table = (ctypes.c_size_t * len(CALLED))()
         self._pool: Pool | None = None
         if hasattr(os, "register_at_fork"):  # a child never inherits a lock that is held
             os.register_at_fork(
@@ -132,6 +134,7 @@ class _Setting:
         with self._lock:
             if self._pool is None:
                 self._pool = Pool(self.get())
+                self.table[:] = self._pool.routines
             return self._pool
 
 
@@ -164,5 +167,10 @@ def threads_word() -> int:
 
 
 def pool() -> Pool:
-    """The process's pool; it is made at the first call, its workers by its first job."""
+    """The process's pool; it is made when first asked for, its workers by its first job."""
     return _SETTING.pool()
+
+
+def pool_table() -> int:
+    """Address of `ir.program.POOL_SYMBOL`, which is filled in when the pool is made."""
+    return ctypes.addressof(_SETTING.table)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from ...ir.graph import Graph, Node, Value, structure
 from ...ir.program import (
     ARENA_ALIGNMENT,
-    ENTER_SYMBOL,
-    LEAVE_SYMBOL,
+    ENTER,
+    LEAVE,
     MAX_PIECES,
-    PARALLEL_SYMBOL,
+    PARALLEL,
+    POOL_SYMBOL,
     Failure,
 )
 from ..lower import Kernel, lower_kernel
@@ -29,6 +30,11 @@ SYMBOL = "tapeless_program"
 """Name of the entry in every object file."""
 
 PASSED = (("ptr", "buffers", ""), ("ptr", "arena", ""))
+
+_ONCE = "noinline optnone nounwind"
+"""Attributes of code that runs once in a call: LLVM takes half the time for it."""
+
+_PIECES = "run_pieces"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -91,6 +97,7 @@ class ProgramEmitter:
         self._pointers: dict[Placement, Operand] = {}
         self._context: Operand | None = None
         self._call: Operand | None = None
+        self._several: Operand | None = None
         self._threads: Operand | None = None
 
     @property
@@ -106,7 +113,7 @@ class ProgramEmitter:
         for lowered in dict.fromkeys(self.kernels.values()):
             for name, phase in lowered.phases():
                 KernelEmitter(self.module, name, lowered.kernel, phase, self.thread_bytes).emit()
-        b = self.module.function(SYMBOL, "i64", PASSED)
+        b = self.module.function(SYMBOL, "i64", PASSED, attributes=_ONCE)
         self._enter(b)
         for copy in self.plan.copies_before:
             self._copy(b, copy)
@@ -114,8 +121,7 @@ class ProgramEmitter:
             self._run(b, node, lowered)
         for copy in self.plan.copies_after:
             self._copy(b, copy)
-        if self._call is not None:
-            b.call(LEAVE_SYMBOL, "void", (self._site(), self._call))
+        self._leave(b)
         b.ret(b.const("i64", 0))
         return self.module.text()
 
@@ -126,7 +132,54 @@ class ProgramEmitter:
         entry = self._first_entry(Space.CONSTANT) + len(self.plan.constants)
         threads = b.load("i64", b.gep(b.params[0], "ptr", b.const("i64", entry)), 8)
         self._call = b.alloca("i64", 2, 16)
-        self._threads = b.call(ENTER_SYMBOL, "i64", (self._site(), threads, self._call))
+        self._several = b.icmp("ne", threads, b.const("i64", 1))
+        ask, start = b.block("ask"), b.block("start")
+        b.cond_br(self._several, ask, start)
+        b.place(ask)
+        chosen = b.call(self._pool(b, ENTER), "i64", (self._site(), threads, self._call))
+        b.br(start)
+        b.place(start)
+        self._threads = b.phi("i64", [(threads, "entry"), (chosen, ask)]).value
+        self._emit_run_pieces()
+
+    def _leave(self, b: Function) -> None:
+        """Tell the runtime that the call is over, if it was asked."""
+        if self._several is None or self._call is None:
+            return
+        tell, done = b.block("tell"), b.block("done")
+        b.cond_br(self._several, tell, done)
+        b.place(tell)
+        b.call(self._pool(b, LEAVE), "void", (self._site(), self._call))
+        b.br(done)
+        b.place(done)
+
+    def _pool(self, b: Function, routine: int) -> Operand:
+        """The address of a routine of the runtime's."""
+        table = self.module.global_variable(POOL_SYMBOL, "external global [3 x ptr]")
+        return b.load("ptr", b.gep(table, "ptr", b.const("i64", routine)), 8)
+
+    def _emit_run_pieces(self) -> None:
+        """The function that has all pieces of a phase run: by the pool, or one after the other."""
+        params = (("ptr", "task", ""), ("ptr", "context", ""), ("i64", "pieces", ""))
+        b = self.module.function(
+            _PIECES, "i64", (*params, ("i64", "threads", "")), linkage="internal", attributes=_ONCE
+        )
+        task, context, pieces, threads = b.params
+        zero, one = b.const("i64", 0), b.const("i64", 1)
+        shared, loop, done = b.block("shared"), b.block("loop"), b.block("done")
+        b.cond_br(b.icmp("ne", threads, one), shared, loop)
+        b.place(shared)
+        b.ret(b.call(self._pool(b, PARALLEL), "i64", b.params))
+        b.place(loop)
+        piece, code = b.phi("i64", [(zero, "entry")]), b.phi("i64", [(zero, "entry")])
+        result = b.call(task, "i64", (context, piece.value, zero))
+        worse = b.select(b.icmp("ugt", result, code.value), result, code.value)
+        following = b.add(piece.value, one)
+        piece.add(following, loop)
+        code.add(worse, loop)
+        b.cond_br(b.icmp("ult", following, pieces), loop, done)
+        b.place(done)
+        b.ret(worse)
 
     def _site(self) -> Operand:
         """Where the runtime keeps what it learns about this program."""
@@ -193,7 +246,7 @@ class ProgramEmitter:
         assert pieces <= MAX_PIECES
         count = b.const("i64", pieces)
         args = (Operand("ptr", f"@{name}"), self._context, count, self._threads)
-        return b.call(PARALLEL_SYMBOL, "i64", args)
+        return b.call(_PIECES, "i64", args)
 
     def _return_failure(self, b: Function, code: Operand, base: int) -> None:
         failed, go_on = b.block("failed"), b.block("next")

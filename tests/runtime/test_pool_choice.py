@@ -9,21 +9,19 @@ import pytest
 
 from tapeless.ir.program import KernelInfo
 from tapeless.ir.types import INT64, TensorType
-from tapeless.runtime import pool_code
+from tapeless.runtime import pool_system
 from tapeless.runtime.executable import Executable
 from tapeless.runtime.pool_choice import choice_text
-from tapeless.runtime.threads import get_threads, set_threads
+from tapeless.runtime.threads import get_threads, pool, set_threads
 
 from .conftest import MakeProgram
 
-pytestmark = pytest.mark.skipif(not pool_code.HAS_THREADS, reason="needs POSIX threads")
+pytestmark = pytest.mark.skipif(not pool_system.HAS_THREADS, reason="needs POSIX threads")
 
 PIECES = 8
 BEFORE = """
 @site = internal global [8 x i64] zeroinitializer, align 64
-declare i64 @tapeless_parallel(ptr, ptr, i64, i64)
-declare i64 @tapeless_enter(ptr, i64, ptr)
-declare void @tapeless_leave(ptr, ptr)
+@tapeless_pool = external global [3 x ptr]
 
 ; Waits for ALONE rounds if the call runs on one thread, else for SHARED rounds.
 define internal i64 @task(ptr %chosen, i64 %piece, i64 %slot) {
@@ -49,10 +47,15 @@ BODY = f"""
   %out = load ptr, ptr %out.at
   %threads.at = getelementptr i64, ptr %buffers, i64 2
   %threads = load i64, ptr %threads.at
-  %chosen = call i64 @tapeless_enter(ptr @site, i64 %threads, ptr %call)
+  %parallel = load ptr, ptr @tapeless_pool
+  %enter.at = getelementptr ptr, ptr @tapeless_pool, i64 1
+  %enter = load ptr, ptr %enter.at
+  %leave.at = getelementptr ptr, ptr @tapeless_pool, i64 2
+  %leave = load ptr, ptr %leave.at
+  %chosen = call i64 %enter(ptr @site, i64 %threads, ptr %call)
   store i64 %chosen, ptr %out
-  %code = call i64 @tapeless_parallel(ptr @task, ptr %out, i64 {PIECES}, i64 %chosen)
-  call void @tapeless_leave(ptr @site, ptr %call)
+  %code = call i64 %parallel(ptr @task, ptr %out, i64 {PIECES}, i64 %chosen)
+  call void %leave(ptr @site, ptr %call)
   ret i64 %code
 """
 
@@ -102,6 +105,7 @@ def test_trials_become_rare(chosen) -> None:
 
 
 def test_a_single_thread_is_a_single_thread(chosen) -> None:
+    pool()  # a call that finds it resized meanwhile
     set_threads(1)
     assert (chosen(alone=1_000, shared=1, calls=100) == 1).all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from tapeless.runtime.threads import (
 
 from .conftest import MakeProgram
 
-needs_threads = pytest.mark.skipif(not pool_code.HAS_THREADS, reason="needs POSIX threads")
+needs_threads = pytest.mark.skipif(not pool_system.HAS_THREADS, reason="needs POSIX threads")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
@@ -79,7 +80,7 @@ done:
   ret i64 %code
 }
 
-declare i64 @tapeless_parallel(ptr, ptr, i64, i64)
+@tapeless_pool = external global [3 x ptr]
 """
 BODY = """
   %context = alloca [3 x ptr]
@@ -93,8 +94,24 @@ BODY = """
   store ptr %arena, ptr %scratch.to
   %threads.at = getelementptr i64, ptr %buffers, i64 4
   %threads = load i64, ptr %threads.at
-  %code = call i64 @tapeless_parallel(ptr @task, ptr %context, i64 PIECES, i64 %threads)
+  br label %entry
+entry:
+  %several = icmp ne i64 %threads, 1
+  br i1 %several, label %share, label %alone
+share:
+  %parallel = load ptr, ptr @tapeless_pool
+  %code = call i64 %parallel(ptr @task, ptr %context, i64 PIECES, i64 %threads)
   ret i64 %code
+alone:
+  %piece = phi i64 [ 0, %entry ], [ %next, %alone ]
+  %worst = phi i64 [ 0, %entry ], [ %worse, %alone ]
+  %one = call i64 @task(ptr %context, i64 %piece, i64 0)
+  %worse = call i64 @llvm.umax.i64(i64 %one, i64 %worst)
+  %next = add i64 %piece, 1
+  %more = icmp ult i64 %next, PIECES
+  br i1 %more, label %alone, label %done
+done:
+  ret i64 %worse
 """
 
 
@@ -198,15 +215,15 @@ def test_calls_from_several_threads_do_not_disturb_each_other(make_pieces) -> No
     assert not wrong
 
 
+@needs_threads
 def test_workers_come_and_go_with_the_number_of_threads(make_pieces) -> None:
     run = Executable(make_pieces())
-    expected = (lambda n: n) if pool_code.HAS_THREADS else (lambda n: 1)
     for threads in (4, 2, 1, 5):
         set_threads(threads)
-        assert get_threads() == expected(threads)
+        assert get_threads() == threads
         assert pool().running() == 1
         run(arguments())
-        assert pool().running() == expected(threads)
+        assert pool().running() == threads
 
 
 @pytest.mark.parametrize("n", [0, -1, 257, 2.0, True, None, "2"])
@@ -240,7 +257,8 @@ def test_the_pool_is_valid_code_on_every_system(system, machine, monkeypatch) ->
 def test_workers_without_a_futex_wake_too(make_pieces, monkeypatch) -> None:
     monkeypatch.setattr(pool_system, "FUTEX", {})
     polling = Pool(2)
-    monkeypatch.setattr("tapeless.runtime.loader.pool", lambda: polling)
+    table = (ctypes.c_size_t * 3)(*polling.routines)
+    monkeypatch.setattr("tapeless.runtime.loader.pool_table", lambda: ctypes.addressof(table))
     run = Executable(make_pieces(spins=100_000))
     set_threads(2)
     seen: set[int] = set()
@@ -255,15 +273,14 @@ def test_workers_without_a_futex_wake_too(make_pieces, monkeypatch) -> None:
 
 
 def test_without_threads_the_caller_runs_all_pieces(make_pieces, monkeypatch) -> None:
-    monkeypatch.setattr(pool_code, "HAS_THREADS", False)
-    alone = Pool(4)
-    monkeypatch.setattr("tapeless.runtime.loader.pool", lambda: alone)
+    monkeypatch.setattr("tapeless.runtime.threads.HAS_THREADS", False)
+    no_table = (ctypes.c_size_t * 3)()
+    monkeypatch.setattr("tapeless.runtime.loader.pool_table", lambda: ctypes.addressof(no_table))
     run = Executable(make_pieces())
     visits, slots = arguments()
     run([visits, slots])
     assert (visits == 1).all()
     assert (slots[:-1] == 0).all()
-    assert alone.running() == 1
 
 
 PREAMBLE = """
@@ -445,13 +462,28 @@ def test_a_bad_number_in_the_environment_is_named(text: str) -> None:
     assert "TAPELESS_THREADS is an integer from 1 to 256" in done.stderr
 
 
-def test_small_programs_start_no_pool() -> None:
+@pytest.mark.parametrize(("size", "threads"), [(100, 2), (300_000, 1)])
+def test_what_runs_on_one_thread_makes_no_pool(size: int, threads: int) -> None:
+    out = script(
+        f"""
+        from tapeless.runtime import threads
+        values = [f(x[:{size}]) for _ in range(5)]
+        print(threads._SETTING._pool, len(set(values)))
+        """,
+        N=str(threads),
+    )
+    assert out == "None 1"
+
+
+@needs_threads
+def test_a_program_that_began_on_one_thread_shares_its_pieces_later() -> None:
     out = script(
         """
-        from tapeless.runtime import threads
-        g = tl.compile(lambda x: np.sum(np.exp(x)))
-        g(x[:100])
-        print(threads._SETTING._pool)
-        """
+        values = {f(x) for _ in range(5)}
+        tl.set_threads(2)
+        values |= {f(x) for _ in range(5)}
+        print(len(values), pool().running())
+        """,
+        N="1",
     )
-    assert out == "None"
+    assert out == "1 2"
