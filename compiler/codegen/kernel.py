@@ -14,9 +14,9 @@ from ...ir.types import BOOL
 from ..lower.language import (
     LANE,
     Access,
-    Affine,
     Check,
     Compute,
+    Division,
     IndexValue,
     Kernel,
     Literal,
@@ -29,6 +29,7 @@ from ..lower.language import (
     Transpose,
     Var,
 )
+from .addresses import Addresses
 from .assembly import Function, Module, Operand, vector_type
 from .elementwise import element_type, emit_elementwise, memory_type
 
@@ -70,19 +71,17 @@ class KernelEmitter:
         self.kernel = kernel
         self.phase = phase
         self.vars: dict[Var, Operand] = {}
-        self.symbols: dict[str, Operand] = {}
         self.failed: Operand | None = None
         self.share: dict[int, tuple[Operand, Operand]] = {}
-        self.buffers: tuple[Operand, ...]
         if phase.pieces > 1:
             self.b: Function = module.function(name, "i64", CONTEXT, linkage="internal")
-            self.buffers = tuple(self._unpack(thread_bytes))
+            self.addresses = Addresses(self.b, tuple(self._unpack(thread_bytes)))
             self._take_shares()
         else:
             count = len(kernel.buffers) + len(kernel.scratch)
             params = [("ptr", f"b{i}", "") for i in range(count)]
             self.b = module.function(name, "i64", params, linkage="internal")
-            self.buffers = self.b.params
+            self.addresses = Addresses(self.b, self.b.params)
 
     def emit(self) -> None:
         """The whole function."""
@@ -118,15 +117,25 @@ class KernelEmitter:
         """For each axis of the grid the units that this piece has: from the first to before the
         last."""
         b, rest = self.b, self.b.params[1]
-        for axis, division in reversed(list(enumerate(self.phase.grid))):
-            if division.pieces == 1:
-                continue
-            units, pieces = b.const("i64", division.units), b.const("i64", division.pieces)
-            place = b.urem(rest, pieces)
-            rest = b.udiv(rest, pieces)
-            first = b.udiv(b.mul(place, units), pieces)
-            next_ = b.add(place, b.const("i64", 1))
-            self.share[axis] = first, b.udiv(b.mul(next_, units), pieces)
+        axes = [axis for axis, division in enumerate(self.phase.grid) if division.pieces > 1]
+        for axis in reversed(axes):
+            division, place = self.phase.grid[axis], rest
+            if axis != axes[0]:
+                pieces = b.const("i64", division.pieces)
+                rest = b.udiv(place, pieces)
+                place = b.sub(place, b.mul(rest, pieces))
+            following = b.add(place, b.const("i64", 1))
+            self.share[axis] = self._dealt(place, division), self._dealt(following, division)
+
+    def _dealt(self, place: Operand, division: Division) -> Operand:
+        """Units that the pieces before `place` have: as many each, the first of them one more."""
+        b = self.b
+        each, more = divmod(division.units, division.pieces)
+        units = self.addresses.scaled(place, each)
+        if not more:
+            return units
+        extra = b.intrinsic("llvm.umin", "i64", (place, b.const("i64", more)), ("i64",))
+        return b.add(units, extra)
 
     def _block(self, statements: tuple[Statement, ...] | list[Statement]) -> None:
         for statement in statements:
@@ -153,26 +162,11 @@ class KernelEmitter:
 
     # Indices
 
-    def _affine(self, at: Affine) -> Operand:
-        """The i64 value of the part that does not depend on the lane."""
-        b = self.b
-        total: Operand | None = None
-        for symbol, coefficient in at.terms:
-            if symbol == LANE:
-                continue
-            term = self.symbols[symbol]
-            if coefficient != 1:
-                term = b.mul(term, b.const("i64", coefficient))
-            total = term if total is None else b.add(total, term)
-        if total is None:
-            return b.const("i64", at.const)
-        return b.add(total, b.const("i64", at.const)) if at.const else total
-
     def _lane_offsets(self, step: int, lanes: int) -> Operand:
         return self.b.vector("i64", [step * lane for lane in range(lanes)])
 
     def _index_value(self, statement: IndexValue) -> Operand:
-        base = self._affine(statement.at)
+        base = self.addresses.value(statement.at)
         lanes = statement.target.lanes
         if lanes == 1:
             return base
@@ -187,7 +181,7 @@ class KernelEmitter:
         b = self.b
         vectors = [pair for pair in access.dynamic if pair[0].lanes > 1]
         step = access.at.coefficient(LANE)
-        pointer = self._base(access.buffer, memory, access.at)
+        pointer = self.addresses.base(access.buffer, memory, access.at)
         for var, stride in access.dynamic:
             if var.lanes == 1:
                 offset = b.mul(self.vars[var], b.const("i64", stride))
@@ -200,15 +194,6 @@ class KernelEmitter:
         for var, stride in vectors:
             offsets = b.add(offsets, b.mul(self.vars[var], b.const(offsets.type, stride)))
         return b.gep(pointer, memory, offsets), False
-
-    def _base(self, buffer: int, memory: str, at: Affine) -> Operand:
-        """The address of the part of `at` that depends on loops."""
-        start = self.buffers[buffer]
-        terms = tuple(term for term in at.terms if term[0] != LANE)
-        if not terms:
-            return start
-        key = (start, memory, tuple((self.symbols[symbol], step) for symbol, step in terms))
-        return self.b.shared(key, lambda: self.b.gep(start, memory, self._affine(Affine(terms))))
 
     def _mask(self, lanes: int, active: int | None, guard: Var | None) -> Operand | None:
         """Which lanes take part; None for all."""
@@ -355,7 +340,7 @@ class KernelEmitter:
         if loop.share is not None and loop.share.axis in self.share:
             self._shared_loop(loop, loop.share)
             return
-        stop = self._affine(loop.stop.stop)
+        stop = self.addresses.value(loop.stop.stop)
         if loop.stop.limit is not None:
             limit = self.b.const("i64", loop.stop.limit)
             stop = self.b.intrinsic("llvm.smin", "i64", (stop, limit), ("i64",))
@@ -364,36 +349,47 @@ class KernelEmitter:
                 for link in loop.carried:
                     self.vars[link.result] = self.vars[link.start]
                 return
-        self._counted_loop(loop, self._affine(loop.start), stop)
+        self._counted_loop(loop, self.addresses.value(loop.start), stop)
 
     def _shared_loop(self, loop: Loop, share: Share) -> None:
         """Those iterations of a parallel loop that are among this piece's units."""
-        b = self.b
+        b, division = self.b, self.phase.grid[share.axis]
         count = -(-(loop.stop.stop.const - loop.start.const) // loop.step)
-        first, last = (
-            b.sub(unit, b.const("i64", share.first)) if share.first else unit
-            for unit in self.share[share.axis]
-        )
+        first, last = self.share[share.axis]
         if share.first:
+            first, last = (b.sub(unit, b.const("i64", share.first)) for unit in (first, last))
             first = b.intrinsic("llvm.smax", "i64", (first, b.const("i64", 0)), ("i64",))
-        last = b.intrinsic("llvm.smin", "i64", (last, b.const("i64", count)), ("i64",))
+        if share.first + count < division.units:
+            last = b.intrinsic("llvm.smin", "i64", (last, b.const("i64", count)), ("i64",))
+        start, stop = (
+            self.addresses.scaled(unit, loop.step, loop.start.const) for unit in (first, last)
+        )
+        if count == division.units >= division.pieces:  # then every piece has some
+            self._counted_loop(loop, start, stop)
+            return
         some, done = b.block("some"), b.block("done")
         b.cond_br(b.icmp("slt", first, last), some, done)
         b.place(some)
-        step, origin = b.const("i64", loop.step), b.const("i64", loop.start.const)
-        start = b.add(b.mul(first, step), origin)
-        self._counted_loop(loop, start, b.add(b.mul(last, step), origin))
+        self._counted_loop(loop, start, stop)
         b.br(done)
         b.place(done)
 
     def _counted_loop(self, loop: Loop, start: Operand, stop: Operand) -> None:
         """A loop of at least one iteration."""
+        if any(isinstance(statement, Loop) for statement in loop.body):
+            self._emit_loop(loop, start, stop)
+        else:
+            with self.addresses.innermost(loop):
+                self._emit_loop(loop, start, stop)
+
+    def _emit_loop(self, loop: Loop, start: Operand, stop: Operand) -> None:
+        """The blocks of a loop."""
         b = self.b
         before, body, after = b.current, b.block(loop.index), b.block(f"{loop.index}.end")
         b.br(body)
         b.place(body)
         counter = b.phi("i64", [(start, before)])
-        self.symbols[loop.index] = counter.value
+        self.addresses.symbols[loop.index] = counter.value
         carried = []
         for link in loop.carried:
             first = self.vars[link.start]
