@@ -75,6 +75,12 @@ FUSION: tuple[Pass, ...] = (
 )
 """From the optimized graph to kernels."""
 
+FUSION_IN_LOOPS: tuple[Pass, ...] = (
+    Pass("fused", partial(fuse_kernels, in_registers=False), "tiny arrays through loops, too"),
+    *FUSION[1:],
+)
+"""The same without kernels in registers."""
+
 
 class Stage:
     """One printable state of the program; `graph` is the IR object where there is one."""
@@ -143,6 +149,7 @@ def compile_graph(
     target: Target | None = None,
     check: bool = False,
     simplification: Sequence[Pass] = SIMPLIFICATION,
+    fusion: Sequence[Pass] = FUSION,
 ) -> Compilation:
     """Compile `graph` for `target` (the host if not given).
 
@@ -153,9 +160,9 @@ def compile_graph(
     stages = {"traced": graph_stage("traced", graph)}
     if check:
         verify(graph)
-    *fusion, ordering = FUSION
+    *forming, ordering = fusion
     in_place = Pass(ordering.stage, partial(schedule, updates=updates or {}), ordering.reason)
-    passes = (EXPANSION, *simplification, *fusion, in_place)
+    passes = (EXPANSION, *simplification, *forming, in_place)
     fused = run_passes(graph, passes, stages, check)
     plan = plan_memory(fused, updates or {}, reads_only_at_index)
     kernels = lower_kernels(fused, machine)

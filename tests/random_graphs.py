@@ -36,6 +36,8 @@ class Sizes:
 
 TINY = Sizes((1, 2, 3, 3, 4), 300)
 """For rewriting: shapes on which views meet."""
+FEW = Sizes((1, 2, 3, 3, 4, 5, 8), 40)
+"""For code without loops: everything fits into a few registers."""
 SMALL = Sizes((0, 1, 2, 3, 3, 4, 5, 7, 8, 16, 17, 17, 33, 33, 64, 130), 2_000)
 LARGE = Sizes((1, 3, 17, 40, 64, 65, 130, 257, 512, 1000, 1027), 150_000)
 """For blocks of loops, tiles of products and pieces of threads."""

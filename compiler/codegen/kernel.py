@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ...ir.program import ARENA_ALIGNMENT
 from ...ir.types import BOOL
@@ -32,6 +33,8 @@ from ..lower.language import (
 from .addresses import Addresses
 from .assembly import Function, Module, Operand, vector_type
 from .elementwise import element_type, emit_elementwise, memory_type
+from .routines import find_routines
+from .shuffles import emit_shuffle
 
 CONTEXT = (("ptr", "context", ""), ("i64", "piece", ""), ("i64", "slot", ""))
 """Parameters of a phase of several pieces: the addresses of all buffers, then that of the first
@@ -73,6 +76,7 @@ class KernelEmitter:
         self.vars: dict[Var, Operand] = {}
         self.failed: Operand | None = None
         self.share: dict[int, tuple[Operand, Operand]] = {}
+        self.routines = find_routines(phase.body)
         if phase.pieces > 1:
             self.b: Function = module.function(name, "i64", CONTEXT, linkage="internal")
             self.addresses = Addresses(self.b, tuple(self._unpack(thread_bytes)))
@@ -149,16 +153,21 @@ class KernelEmitter:
                 case Transpose():
                     self._transpose(statement)
                 case Literal(target, value):
-                    type = vector_type(element_type(target.dtype), target.lanes)
-                    self.vars[target] = self.b.const(
-                        type, value.item() if hasattr(value, "item") else value
-                    )
+                    self.vars[target] = self._literal(target, value)
                 case IndexValue():
                     self.vars[statement.target] = self._index_value(statement)
                 case Check():
                     self._check(statement)
                 case Loop():
                     self._loop(statement)
+
+    def _literal(self, target: Var, value: Any) -> Operand:
+        """A constant: of one value in all lanes, or of one for each."""
+        element = element_type(target.dtype)
+        if isinstance(value, tuple):
+            return self.b.vector(element, [item.item() for item in value])
+        type = vector_type(element, target.lanes)
+        return self.b.const(type, value.item() if hasattr(value, "item") else value)
 
     # Indices
 
@@ -255,6 +264,11 @@ class KernelEmitter:
     def _compute(self, statement: Compute) -> Operand:
         b, target = self.b, statement.target
         args = tuple(self.vars[arg] for arg in statement.args)
+        routine = self.routines.get(target)
+        if routine is not None:
+            if target not in self.vars:
+                self.vars.update(routine.call(b, args))
+            return self.vars[target]
         match statement.op:
             case "splat":
                 lanes = target.lanes
@@ -263,8 +277,8 @@ class KernelEmitter:
                 mask = self._mask(target.lanes, statement.attrs["active"], None)
                 assert mask is not None
                 return b.select(mask, *args)
-            case "pick_lanes":
-                return b.shuffle(args[0], None, statement.attrs["lanes"])
+            case "shuffle":
+                return emit_shuffle(b, args, statement.attrs["picks"])
             case "combine_lanes":
                 return self._combine_lanes(statement, args)
         source = statement.args[-1 if statement.op == "select" else 0].dtype

@@ -2,9 +2,9 @@
 
 `language.py` defines and prints that language, `builder.py` places its statements, `pull.py` turns
 values at indices into statements; `rows.py`, `blocks.py`, `segments.py`, `matmul.py`,
-`convolution.py`, `overlap.py` and `serial.py` make the loops, `division.py` says how they are
-shared out among threads, `stages.py` takes long chains of operations apart. Called by the pipeline;
-knows nothing of LLVM.
+`convolution.py`, `overlap.py` and `serial.py` make the loops, `registers.py` does without any,
+`division.py` says how they are shared out among threads, `stages.py` takes long chains of
+operations apart. Called by the pipeline; knows nothing of LLVM.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .convolution import ConvolutionLowering, reads_windows, sums_along_memory
 from .language import Kernel, print_kernel
 from .matmul import MatmulLowering, has_prologue
 from .overlap import UnwindowLowering
+from .registers import RegisterLowering
 from .segments import segment_lowering
 from .serial import SerialLowering
 from .stages import in_stages
@@ -38,6 +39,10 @@ def _dot(kind: str, body: Graph, target: Target) -> Kernel:
     return MatmulLowering(body, target).lower()
 
 
+def _registers(kind: str, body: Graph, target: Target) -> Kernel:
+    return RegisterLowering(body, target).lower()
+
+
 def _unwindow(kind: str, body: Graph, target: Target) -> Kernel:
     return UnwindowLowering(body, target).lower()
 
@@ -50,6 +55,7 @@ LOWERING: dict[str, Lowering] = {
     "map": _rows,
     "rows": _rows,
     "dot": _dot,
+    "registers": _registers,
     "cumsum": _serial,
     "unwindow": _unwindow,
     "scatter": _serial,

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ...ir.graph import attribute_key
 from ...ir.location import Location
 from ...ir.types import BOOL, INT64, DType
@@ -115,6 +117,16 @@ class LoopBuilder:
             where.append(Literal(var, value))
         return var
 
+    def vector_literal(self, values: Sequence[Any], dtype: DType) -> Var:
+        """A constant with these elements."""
+        array = np.array(values, dtype)
+        key = ("literals", dtype, array.tobytes())
+        var, where = self._number(key, frozenset(), (), dtype, len(values))
+        if where is not None:
+            same = array.tobytes() == array[:1].tobytes() * len(array)
+            where.append(Literal(var, array[0] if same else tuple(array)))
+        return var
+
     def index_value(self, at: Affine) -> Var:
         """The i64 value of an index expression."""
         lanes = self.lanes if at.coefficient(LANE) else 1
@@ -144,12 +156,15 @@ class LoopBuilder:
             where.append(Compute(var, op, args, attrs))
         return var
 
-    def pick_lanes(self, var: Var, lanes: Sequence[int]) -> Var:
-        """The vector of some lanes of another, as many as are named."""
-        key = ("pick", var, tuple(lanes))
-        target, where = self._number(key, frozenset(), (var,), var.dtype, len(lanes))
+    def shuffle(self, picks: Sequence[tuple[Var, int]]) -> Var:
+        """The vector of some lanes of others, as many as are named."""
+        sources = tuple(dict.fromkeys(var for var, _ in picks))
+        number = {var: i for i, var in enumerate(sources)}
+        chosen = tuple([(number[var], lane) for var, lane in picks])
+        key = ("shuffle", sources, chosen)
+        target, where = self._number(key, frozenset(), sources, sources[0].dtype, len(picks))
         if where is not None:
-            where.append(Compute(target, "pick_lanes", (var,), {"lanes": tuple(lanes)}))
+            where.append(Compute(target, "shuffle", sources, {"picks": chosen}))
         return target
 
     def combine_lanes(self, op: str, args: Sequence[Var]) -> Var:
@@ -174,7 +189,7 @@ class LoopBuilder:
         vector = access.at.coefficient(LANE) != 0 or any(arg.lanes > 1 for arg in args)
         lanes = self.lanes if vector else 1
         active = self.active if vector else None
-        key = ("load", access, guard, active)
+        key = ("load", access, guard, active, lanes)
         var, where = self._number(key, access.at.symbols, args, dtype, lanes)
         if where is not None:
             where.append(Load(var, access, active, guard))

@@ -128,7 +128,11 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """`target = op(args)`: an elementwise op of the IR, or one of `splat`, `combine_lanes`, …"""
+    """`target = op(args)`: an elementwise op of the IR, or one of `splat`, `combine_lanes`, …
+
+    `shuffle` takes each lane of the target from a lane of an argument: `picks` has pairs of the
+    argument's number and the lane.
+    """
 
     target: Var
     op: str
@@ -146,7 +150,7 @@ class Transpose:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """`target = value`, a compile-time constant (in every lane)."""
+    """`target = value`, a compile-time constant (in every lane); a tuple has one for each lane."""
 
     target: Var
     value: Any
@@ -291,13 +295,17 @@ def _statement_lines(statement: Statement, indent: str) -> list[str]:
             text = f"{target}: {type_text(target)} = load {access}{_suffix(active, guard)}"
         case Store(access, value, active):
             text = f"store {access} = {value}{_suffix(active)}"
+        case Compute(target, "shuffle", args, attrs):
+            lanes = " ".join(f"{args[number]}[{lane}]" for number, lane in attrs["picks"])
+            text = f"{target}: {type_text(target)} = shuffle {lanes}"
         case Compute(target, op, args, attrs):
             operands = " ".join(map(str, args))
             text = f"{target}: {type_text(target)} = {op}{_attrs_text(attrs)} {operands}"
         case Transpose(targets, sources):
             text = f"{' '.join(map(str, targets))} = transpose {' '.join(map(str, sources))}"
         case Literal(target, value):
-            text = f"{target}: {type_text(target)} = {value}"
+            shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+            text = f"{target}: {type_text(target)} = {shown}"
         case IndexValue(target, at):
             text = f"{target}: {type_text(target)} = index {at}"
         case Check(condition, site, active):

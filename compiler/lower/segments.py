@@ -217,7 +217,7 @@ class SegmentLowering:
         var = self._read(source, point)
         if var.lanes == 1 or self._is_wide(source) == self._is_wide(node.output):
             return var
-        return self.builder.pick_lanes(var, [lane // self.length for lane in range(self.lanes)])
+        return self.builder.shuffle([(var, lane // self.length) for lane in range(self.lanes)])
 
     def _reduce(self, node: Node, point: Point) -> Var:
         """All points of the other reduced axes pairwise, then the lanes of every segment."""
@@ -229,7 +229,7 @@ class SegmentLowering:
             return total
         if total.lanes > 1:
             segments = [
-                [b.pick_lanes(total, range(lane, self.lanes, self.length))]
+                [b.shuffle([(total, pick) for pick in range(lane, self.lanes, self.length)])]
                 for lane in range(self.length)
             ]
         else:

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from tapeless.compiler.differentiate.expand import expand
-from tapeless.compiler.pipeline import EXPANSION, FUSION, SIMPLIFICATION
+from tapeless.compiler.pipeline import (
+    EXPANSION,
+    FUSION,
+    FUSION_IN_LOOPS,
+    SIMPLIFICATION,
+    Pass,
+)
 from tapeless.compiler.target import Target, host_target, narrowed
 from tapeless.ir.graph import Graph, GraphBuilder
 from tapeless.ir.interpreter import interpret
@@ -18,7 +24,7 @@ from tapeless.ir.printer import print_graph
 from tapeless.ir.types import is_float
 from tapeless.ir.verifier import verify
 
-from ..random_graphs import LARGE, RandomGraph, random_arguments
+from ..random_graphs import FEW, LARGE, VIEWS, RandomGraph, random_arguments
 from ..tolerance import Expected, expected
 from .native import native, run_guarded
 
@@ -77,12 +83,18 @@ def check_passes(seed: int) -> None:
         graph = after
 
 
-def check_native(graph: Graph, seed: int, without: str = "", target: Target | None = None) -> None:
+def check_native(
+    graph: Graph,
+    seed: int,
+    without: str = "",
+    target: Target | None = None,
+    fusion: Sequence[Pass] = FUSION,
+) -> None:
     """Machine code agrees with the interpreter, with or without one of the passes."""
     arrays = arguments(graph, seed)
     judged = expected(expand(graph), arrays)
     passes = [step for step in SIMPLIFICATION if step.stage != without]
-    results = run_guarded(native(graph, passes, target), arrays)
+    results = run_guarded(native(graph, passes, target, fusion), arrays)
     assert_agrees(f"native code of seed {seed} without {without!r}", graph, judged, results)
 
 
@@ -99,6 +111,26 @@ def test_native_code_agrees_with_the_interpreter(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_native_gradients_agree_with_the_interpreter(seed: int) -> None:
     check_native(gradient_graph(RandomGraph(seed).build(steps=8)), seed)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_loops_over_tiny_arrays_agree_with_the_interpreter(seed: int) -> None:
+    check_native(RandomGraph(seed).build(), seed, fusion=FUSION_IN_LOOPS)
+    check_native(gradient_graph(RandomGraph(seed).build(steps=8)), seed, fusion=FUSION_IN_LOOPS)
+
+
+def check_in_registers(seed: int, target: Target | None) -> None:
+    """Tiny arrays: every op, gradients, and views upon views."""
+    check_native(RandomGraph(seed, sizes=FEW).build(), seed, target=target)
+    check_native(gradient_graph(RandomGraph(seed, sizes=FEW).build(steps=8)), seed, target=target)
+    views = RandomGraph(seed, ops=VIEWS, sizes=FEW, chaining=0.4).build()
+    check_native(views, seed, target=target)
+
+
+@pytest.mark.parametrize("level", ["host", *LEVELS])
+@pytest.mark.parametrize("seed", range(25))
+def test_code_in_registers_agrees_with_the_interpreter(seed: int, level: str) -> None:
+    check_in_registers(seed, None if level == "host" else narrowed(host_target(), level))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -138,6 +170,22 @@ def test_native_code_agrees_long_run(block: int) -> None:
     for seed in range(1_000 + 20 * block, 1_020 + 20 * block):
         check_native(RandomGraph(seed).build(), seed)
         check_native(gradient_graph(RandomGraph(seed).build(steps=8)), seed)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("level", ["host", *LEVELS])
+@pytest.mark.parametrize("block", range(50))
+def test_code_in_registers_agrees_long_run(block: int, level: str) -> None:
+    target = None if level == "host" else narrowed(host_target(), level)
+    for seed in range(1_000 + 50 * block, 1_050 + 50 * block):
+        check_in_registers(seed, target)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("block", range(50))
+def test_loops_over_tiny_arrays_agree_long_run(block: int) -> None:
+    for seed in range(1_000 + 20 * block, 1_020 + 20 * block):
+        check_native(RandomGraph(seed).build(), seed, fusion=FUSION_IN_LOOPS)
 
 
 @pytest.mark.fuzz

@@ -125,7 +125,12 @@ def test_dump_of_one_stage_is_the_stage_alone_and_parses(model, capsys) -> None:
 
 
 def test_dump_why_gives_a_reason_for_every_pair_of_kernels(model, capsys) -> None:
-    for line in run(capsys, "dump", model, "--why").splitlines():
+    assert run(capsys, "dump", model, "--why") == "no kernel reads the results of another\n"
+    larger = MODEL.replace("(4, 3)", "(40, 30)").replace("(5, 4)", "(50, 40)")
+    Path(model).write_text(larger, encoding="utf-8")
+    lines = run(capsys, "dump", model, "--why").splitlines()
+    assert lines
+    for line in lines:
         assert re.fullmatch(r"\w+ \(.+:\d+\) -> \w+ \(.+:\d+\): .+", line)
 
 

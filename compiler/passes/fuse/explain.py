@@ -9,6 +9,8 @@ from .admission import Refusal, admit
 from .fuse import Fuser
 from .groups import Group
 from .prologues import BETWEEN, why_not_prologue
+from .registers import KIND as REGISTERS
+from .registers import why_not_in_registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,12 @@ def _name(node: Node) -> str:
     return f"{node.op.name} ({node.loc})" if node.loc else node.op.name
 
 
-def explain_fusion(graph: Graph) -> tuple[Separation, ...]:
-    """Requires: the graph that fusion is given.
+def explain_fusion(graph: Graph, *, in_registers: bool = True) -> tuple[Separation, ...]:
+    """Requires: the graph that fusion is given, `in_registers` as `fuse_kernels` is.
 
     Ensures: one entry for each pair of kernels of which one reads the other's results, in order.
     """
-    fuser = Fuser(graph)
+    fuser = Fuser(graph, in_registers)
     fuser.form_groups()
     seen: set[tuple[int, int]] = set()
     found = []
@@ -54,6 +56,8 @@ def _reason(fuser: Fuser, node: Node, other: Group, home: Group) -> str:
     """What keeps `node`, now in `home`, out of the group that it reads from."""
     if other.kind == "alias":
         return "its operand is memory under another shape, or a constant array"
+    if other.kind == REGISTERS:
+        return why_not_in_registers(fuser, other, home).reason
     if node.op.name == "dot" and other.kind == "map":
         refusal = why_not_prologue(fuser, other, home, node)
         assert refusal is not None, "what may be a prologue is one"
@@ -63,4 +67,6 @@ def _reason(fuser: Fuser, node: Node, other: Group, home: Group) -> str:
         return verdict.reason
     if not fuser.groups.may_merge(home, other):
         return BETWEEN.reason
+    if home.kind == REGISTERS:
+        return "it is computed in registers with other tiny arrays"
     return "the kernel that it belongs to runs over other loops"

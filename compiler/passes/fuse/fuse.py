@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ....ir.graph import Graph, GraphBuilder, Node, Value
 from ....ir.ops import Family, structure
-from ...space import Alignment, is_unit_reshape, reduced_axes
+from ...space import Alignment, Space, identity, is_unit_reshape, reduced_axes
 from ..recompute import remade
 from .admission import (
     Refusal,
@@ -22,6 +22,8 @@ from .admission import (
 from .groups import Group, Groups
 from .parts import parts_of_joins
 from .prologues import take_in_prologues
+from .registers import KIND as REGISTERS
+from .registers import Regions, tiny_nodes
 
 _SIBLINGS_TRIED = 4
 """How many groups that read the same operand are asked, most recent first."""
@@ -40,7 +42,7 @@ class Body:
 class Fuser:
     """Forms the groups of one graph; `run` gives the fused graph."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, in_registers: bool = True) -> None:
         self.graph = graph
         self.producers = graph.producers()
         self.groups = Groups()
@@ -51,6 +53,8 @@ class Fuser:
             for value in dict.fromkeys(node.inputs):
                 self.users.setdefault(value, []).append(node)
         self.parts = parts_of_joins(graph, self.producers, self.users)
+        self.tiny = tiny_nodes(graph, self.is_copied) if in_registers else {}
+        self.regions = Regions(self.groups)
         self.kept = self._materialized()
         self.remade = remade(graph)
 
@@ -59,7 +63,9 @@ class Fuser:
         wanted = set(self.graph.outputs)
         for node in reversed(self.graph.nodes):
             shows_memory = is_unit_reshape(node) and node.output in wanted
-            if not (is_fusible(node) or reads_views(node, self.producers)) or shows_memory:
+            in_registers = node in self.tiny and node.op.name != "reshape"
+            reads = is_fusible(node) or reads_views(node, self.producers) or in_registers
+            if not reads or shows_memory:
                 wanted.update(node.inputs)
         return wanted
 
@@ -102,9 +108,20 @@ class Fuser:
                     self._try_to_merge(group, other)
             if self._is_apart(group) and node.outputs[0] not in self.remade:
                 self._reunite(group)
-            return
-        kind, space, alignment = own_space(node)
-        self._join(self.groups.create(kind, space), node, alignment, bases, needed.values())
+        elif node in self.tiny:
+            self._place_in_registers(node, needed.values())
+        else:
+            kind, space, alignment = own_space(node)
+            self._join(self._create(kind, space), node, alignment, bases, needed.values())
+
+    def _place_in_registers(self, node: Node, needed: Iterable[Group]) -> None:
+        region = self.regions.home(self.tiny[node], needed)
+        self.groups.join(region, node, identity(node.output.type.shape), needed)
+
+    def _create(self, kind: str, space: Space) -> Group:
+        group = self.groups.create(kind, space)
+        self.regions.note(group)
+        return group
 
     def _homes(
         self, node: Node, producers: list[Group], siblings: list[Group], needed: Iterable[Group]
@@ -201,12 +218,21 @@ class Fuser:
             if node.op.name == "reshape" and not (
                 is_unit_reshape(node) and node.output not in self.kept
             ):
-                self._place_alias(node)
+                self._place_reshape(node)
             elif node.op.name == "constant" and (not is_inline(node) or node.output in self.kept):
                 self._place_alias(node)
             elif not self.is_copied(node) or node.output in self.kept:
                 self.place(node)
         take_in_prologues(self)
+        self.regions.unite()
+
+    def _place_reshape(self, node: Node) -> None:
+        """Of what is made in registers in the same region, otherwise of memory."""
+        needed = [g for v in self.bases(node) if (g := self.groups.of.get(v)) is not None]
+        if node in self.tiny and any(group.kind == REGISTERS for group in needed):
+            self._place_in_registers(node, needed)
+        else:
+            self._place_alias(node)
 
     def _place_alias(self, node: Node) -> None:
         """Reshapes of memory and array constants stay nodes of their own: no kernel at all."""
@@ -285,9 +311,10 @@ class Fuser:
         return Body(body.build(env[value] for value in outputs), inputs, outputs, env)
 
 
-def fuse_kernels(graph: Graph) -> Graph:
+def fuse_kernels(graph: Graph, *, in_registers: bool = True) -> Graph:
     """Requires: a flat graph without transformation nodes.
 
     Ensures: only `fused`, `reshape` and `constant` nodes remain; each fused body is one kernel.
+    Without `in_registers` tiny arrays go through loops and memory like others.
     """
-    return Fuser(graph).run()
+    return Fuser(graph, in_registers).run()

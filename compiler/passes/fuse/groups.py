@@ -15,7 +15,8 @@ from ...space import Alignment, Space
 
 @dataclass(slots=True)
 class Group:
-    """Nodes that will be one kernel; `kind` is `map`, `rows`, `dot` or the name of a lone op."""
+    """Nodes that will be one kernel; `kind` is `map`, `rows`, `dot`, `registers` or the name of a
+    lone op."""
 
     number: int
     kind: str
@@ -54,6 +55,21 @@ class Groups:
         self.all.append(group)
         self._ancestors.append(0)
         return group
+
+    def ancestors(self, group: Group) -> int:
+        """The groups that `group` depends on, a bit for each."""
+        return self._ancestors[group.number]
+
+    def above(self, groups: Iterable[Group]) -> int:
+        """`groups` and all that they depend on, a bit for each."""
+        above = 0
+        for group in groups:
+            above |= self._ancestors[group.number] | 1 << group.number
+        return above
+
+    def below(self, group: Group) -> int:
+        """The groups that depend on `group`, a bit for each."""
+        return sum(1 << number for number in self._below(1 << group.number))
 
     def may_join(self, group: Group, dependencies: Iterable[Group]) -> bool:
         """Whether a node that needs `dependencies` can join `group` without closing a cycle."""

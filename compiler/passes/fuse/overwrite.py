@@ -5,6 +5,7 @@ from __future__ import annotations
 from ....ir.graph import Graph, Node, Value
 from ....ir.ops import Family
 from ...space import after_reduction, derive, is_consistent
+from .registers import KIND as REGISTERS
 
 _KINDS = frozenset(["map", "rows", "dot"])
 """Kinds of kernel that are done with one element, or row, before they touch the next."""
@@ -17,7 +18,10 @@ def reads_only_at_index(node: Node, operand: int) -> bool:
     read elsewhere, a product reads everything. A reduction of a row program reads a row before any
     of it is written, if the results that could be written there are made by the last of all passes
     over the row that read it. Those results have to be made in the order of the operand's axes.
+    What is computed in registers has read everything before anything is written.
     """
+    if node.op.name == "fused" and node.attrs["kind"] == REGISTERS:
+        return True
     if node.op.name != "fused" or node.attrs["kind"] not in _KINDS:
         return False
     body: Graph = node.attrs["graph"]

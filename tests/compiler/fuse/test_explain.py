@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from tapeless.compiler.passes.fuse import explain_fusion, fuse_kernels
+from tapeless.compiler.passes import fuse
 from tapeless.ir.parser import parse_graph
 
-from .test_fuse import BARRIER, COLUMNS, LAYER, SIBLINGS, SOFTMAX
+from .test_fuse import BARRIER, COLUMNS, LAYER, SIBLINGS, SOFTMAX, fuse_kernels
+
+explain_fusion = partial(fuse.explain_fusion, in_registers=False)
+"""Of kernels with loops: the graphs are small so that they can be read."""
 
 
 @pytest.mark.parametrize(
