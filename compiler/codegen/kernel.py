@@ -40,6 +40,9 @@ CONTEXT = (("ptr", "context", ""), ("i64", "piece", ""), ("i64", "slot", ""))
 """Parameters of a phase of several pieces: the addresses of all buffers, then that of the first
 thread's scratch memory; the piece; which thread's scratch memory is this one's."""
 
+ALL_PIECES = -1
+"""In place of a piece: the whole phase."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScratchLayout:
@@ -121,6 +124,7 @@ class KernelEmitter:
         """For each axis of the grid the units that this piece has: from the first to before the
         last."""
         b, rest = self.b, self.b.params[1]
+        every = b.icmp("eq", rest, b.const("i64", ALL_PIECES))
         axes = [axis for axis, division in enumerate(self.phase.grid) if division.pieces > 1]
         for axis in reversed(axes):
             division, place = self.phase.grid[axis], rest
@@ -129,7 +133,10 @@ class KernelEmitter:
                 rest = b.udiv(place, pieces)
                 place = b.sub(place, b.mul(rest, pieces))
             following = b.add(place, b.const("i64", 1))
-            self.share[axis] = self._dealt(place, division), self._dealt(following, division)
+            self.share[axis] = (
+                b.select(every, b.const("i64", 0), self._dealt(place, division)),
+                b.select(every, b.const("i64", division.units), self._dealt(following, division)),
+            )
 
     def _dealt(self, place: Operand, division: Division) -> Operand:
         """Units that the pieces before `place` have: as many each, the first of them one more."""
@@ -346,7 +353,9 @@ class KernelEmitter:
         fail, go_on = b.block("fail"), b.block("ok")
         b.cond_br(condition, fail, go_on)
         b.place(fail)
-        b.store(b.const("i64", statement.site + 1), self.failed, 8)
+        before, code = b.load("i64", self.failed, 8), b.const("i64", statement.site + 1)
+        greatest = b.intrinsic("llvm.umax", "i64", (before, code), ("i64",))
+        b.store(greatest, self.failed, 8)
         b.br(go_on)
         b.place(go_on)
 

@@ -24,7 +24,7 @@ from ..lower.language import Phase
 from ..passes.memory import Copy, MemoryPlan, Placement, Space
 from ..target import Target
 from .assembly import Function, Module, Operand
-from .kernel import KernelEmitter, scratch_layout
+from .kernel import ALL_PIECES, KernelEmitter, scratch_layout
 
 SYMBOL = "tapeless_program"
 """Name of the entry in every object file."""
@@ -33,8 +33,6 @@ PASSED = (("ptr", "buffers", ""), ("ptr", "arena", ""))
 
 _ONCE = "noinline optnone nounwind"
 """Attributes of code that runs once in a call: LLVM takes half the time for it."""
-
-_PIECES = "run_pieces"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -140,7 +138,6 @@ class ProgramEmitter:
         b.br(start)
         b.place(start)
         self._threads = b.phi("i64", [(threads, "entry"), (chosen, ask)]).value
-        self._emit_run_pieces()
 
     def _leave(self, b: Function) -> None:
         """Tell the runtime that the call is over, if it was asked."""
@@ -157,29 +154,6 @@ class ProgramEmitter:
         """The address of a routine of the runtime's."""
         table = self.module.global_variable(POOL_SYMBOL, "external global [3 x ptr]")
         return b.load("ptr", b.gep(table, "ptr", b.const("i64", routine)), 8)
-
-    def _emit_run_pieces(self) -> None:
-        """The function that has all pieces of a phase run: by the pool, or one after the other."""
-        params = (("ptr", "task", ""), ("ptr", "context", ""), ("i64", "pieces", ""))
-        b = self.module.function(
-            _PIECES, "i64", (*params, ("i64", "threads", "")), linkage="internal", attributes=_ONCE
-        )
-        task, context, pieces, threads = b.params
-        zero, one = b.const("i64", 0), b.const("i64", 1)
-        shared, loop, done = b.block("shared"), b.block("loop"), b.block("done")
-        b.cond_br(b.icmp("ne", threads, one), shared, loop)
-        b.place(shared)
-        b.ret(b.call(self._pool(b, PARALLEL), "i64", b.params))
-        b.place(loop)
-        piece, code = b.phi("i64", [(zero, "entry")]), b.phi("i64", [(zero, "entry")])
-        result = b.call(task, "i64", (context, piece.value, zero))
-        worse = b.select(b.icmp("ugt", result, code.value), result, code.value)
-        following = b.add(piece.value, one)
-        piece.add(following, loop)
-        code.add(worse, loop)
-        b.cond_br(b.icmp("ult", following, pieces), loop, done)
-        b.place(done)
-        b.ret(worse)
 
     def _site(self) -> Operand:
         """Where the runtime keeps what it learns about this program."""
@@ -240,13 +214,23 @@ class ProgramEmitter:
             b.store(word, b.gep(self._context, "ptr", b.const("i64", i)), 8)
 
     def _dispatch(self, b: Function, name: str, pieces: int) -> Operand:
-        """Run the pieces of a phase."""
+        """Run all pieces of a phase, at once if the call is on one thread."""
         assert self._context is not None
         assert self._threads is not None
         assert pieces <= MAX_PIECES
-        count = b.const("i64", pieces)
-        args = (Operand("ptr", f"@{name}"), self._context, count, self._threads)
-        return b.call(_PIECES, "i64", args)
+        share, whole, done = b.block("share"), b.block("whole"), b.block("done")
+        b.cond_br(b.icmp("ne", self._threads, b.const("i64", 1)), share, whole)
+        b.place(share)
+        task, count = Operand("ptr", f"@{name}"), b.const("i64", pieces)
+        args = (task, self._context, count, self._threads)
+        shared = b.call(self._pool(b, PARALLEL), "i64", args)
+        b.br(done)
+        b.place(whole)
+        every, slot = b.const("i64", ALL_PIECES), b.const("i64", 0)
+        alone = b.call(name, "i64", (self._context, every, slot))
+        b.br(done)
+        b.place(done)
+        return b.phi("i64", [(shared, share), (alone, whole)]).value
 
     def _return_failure(self, b: Function, code: Operand, base: int) -> None:
         failed, go_on = b.block("failed"), b.block("next")
