@@ -141,6 +141,12 @@ def _constants(graph: Graph, plan: MemoryPlan) -> tuple[np.ndarray[Any, Any], ..
     return tuple(arrays)
 
 
+def _level(kernels: Mapping[Node, LoweredKernel]) -> int:
+    """At which level LLVM makes machine code: the order of instructions in a product is right as it
+    is, and the last pass that could change it takes a twentieth of the time."""
+    return 1 if any(lowered.kernel.kind == "dot" for lowered in kernels.values()) else 2
+
+
 @collector_paused()
 def compile_graph(
     graph: Graph,
@@ -177,7 +183,7 @@ def compile_graph(
     program = Program(
         name=graph.name,
         symbol=SYMBOL,
-        object_code=machine.machine().emit_object(module),
+        object_code=machine.machine(_level(kernels)).emit_object(module),
         inputs=tuple(value.type for value in graph.inputs),
         outputs=graph.output_types,
         constants=_constants(fused, plan),

@@ -49,23 +49,25 @@ class Addresses:
 
     def base(self, buffer: int, memory: str, at: Affine) -> Operand:
         """The address of the part of `at` that depends on loops, for elements of type `memory`."""
-        terms = tuple(term for term in at.terms if term[0] != LANE)
+        return self.b.shared((buffer, memory, at.terms), lambda: self._base(buffer, memory, at))
+
+    def _base(self, buffer: int, memory: str, at: Affine) -> Operand:
+        terms = [term for term in at.terms if term[0] != LANE]
         inner = tuple(term for term in terms if term[0] == self._innermost)
         outer = tuple(term for term in terms if term[0] != self._innermost)
-        start = self._advanced(self.buffers[buffer], memory, outer, opaque=True)
-        return self._advanced(start, memory, inner, opaque=False)
+        start = self._start(buffer, memory, outer)
+        return self.b.gep(start, memory, self.value(Affine(inner))) if inner else start
 
-    def _advanced(self, start: Operand, memory: str, terms: Terms, *, opaque: bool) -> Operand:
+    def _start(self, buffer: int, memory: str, terms: Terms) -> Operand:
+        """The address of what does not depend on the innermost loop; LLVM sees no sum in it."""
         if not terms:
-            return start
-        b = self.b
+            return self.buffers[buffer]
 
         def make() -> Operand:
-            place = b.gep(start, memory, self.value(Affine(terms)))
-            return b.instruction("ptr", f"freeze ptr {place.text}") if opaque else place
+            place = self.b.gep(self.buffers[buffer], memory, self.value(Affine(terms)))
+            return self.b.instruction("ptr", f"freeze ptr {place.text}")
 
-        key = start, memory, tuple((self.symbols[symbol], step) for symbol, step in terms)
-        return b.shared(key, make)
+        return self.b.shared(("start", buffer, memory, terms), make)
 
     @contextmanager
     def innermost(self, loop: Loop) -> Iterator[None]:
@@ -82,4 +84,4 @@ class Addresses:
 
     def _prepare(self, loop: Loop, access: Access, memory: str) -> None:
         terms = tuple(term for term in access.at.terms if term[0] not in (LANE, loop.index))
-        self._advanced(self.buffers[access.buffer], memory, terms, opaque=True)
+        self._start(access.buffer, memory, terms)

@@ -32,8 +32,8 @@ _T = TypeVar("_T")
 class Module:
     """One LLVM module: functions, private tables, and the declarations they turn out to need.
 
-    ``features`` is LLVM's comma-separated feature string ("+avx2,+fma"); it and ``cpu`` are
-    attached to every function so that the text alone decides the code.
+    ``features`` is LLVM's comma-separated feature string ("+avx2,+fma"); it and ``cpu``, which is
+    tuned for, are attached to every function so that the text alone decides the code.
     """
 
     def __init__(self, name: str, triple: str, data_layout: str, cpu: str, features: str) -> None:
@@ -103,7 +103,9 @@ class Module:
         parts.extend(function.text() for function in self._functions.values())
         declared = self.declared.items()
         parts.extend(text for name, text in sorted(declared) if name not in self._functions)
-        target = f'"target-cpu"="{self.cpu}" "target-features"="{self.features}"'
+        base = "x86-64" if self.triple.startswith("x86_64") else self.cpu
+        target = f'"target-cpu"="{base}" "tune-cpu"="{self.cpu}"'
+        target += f' "target-features"="{self.features}"'
         parts.append(f"attributes #0 = {{ {target} }}")
         return "\n".join(parts) + "\n"
 

@@ -7,6 +7,7 @@ result. Booleans are `i1` in registers. Elementary functions live in `math/`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from ...ir.types import BOOL, DType
@@ -20,11 +21,13 @@ Row = Callable[..., Operand]
 _ELEMENT = {"bool": "i1", "float32": "float", "float64": "double"}
 
 
+@cache
 def element_type(dtype: DType) -> str:
     """The LLVM type of an element in a register."""
     return _ELEMENT.get(dtype.name) or f"i{dtype.itemsize * 8}"
 
 
+@cache
 def memory_type(dtype: DType) -> str:
     """The LLVM type of an element in memory: a boolean is a byte."""
     return "i8" if dtype == BOOL else element_type(dtype)
