@@ -32,6 +32,7 @@ from .passes.memory import MemoryPlan, plan_memory
 from .passes.recompute import save_or_recompute
 from .passes.schedule import schedule
 from .passes.selects import form_selects
+from .passes.split_products import split_products
 from .passes.subexpressions import share_common_subexpressions
 from .passes.vector_products import expand_vector_products
 from .passes.views import simplify_views
@@ -62,6 +63,7 @@ SIMPLIFICATION: tuple[Pass, ...] = (
     Pass("resimplified", simplify_algebra, "sharing and views expose further identities"),
     Pass("expanded", expand_vector_products, "matrix-vector products fuse as reductions"),
     Pass("recomputed", save_or_recompute, "cheap forward values are remade, not stored and reread"),
+    Pass("split", split_products, "long sums are shared out among threads along the summed axis"),
     Pass("optimized", eliminate_dead_nodes, "the passes above leave unused nodes"),
 )
 """From the flat graph to the optimized one, in order."""

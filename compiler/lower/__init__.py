@@ -22,6 +22,7 @@ from .registers import RegisterLowering
 from .segments import segment_lowering
 from .serial import SerialLowering
 from .stages import in_stages
+from .tile_folds import reduces
 
 __all__ = ["LOWERING", "Kernel", "lower_kernel", "print_kernel"]
 
@@ -34,7 +35,8 @@ def _rows(kind: str, body: Graph, target: Target) -> Kernel:
 
 
 def _dot(kind: str, body: Graph, target: Target) -> Kernel:
-    if reads_windows(body) or (not has_prologue(body) and sums_along_memory(body, target)):
+    only_here = has_prologue(body) or reduces(body)
+    if reads_windows(body) or (not only_here and sums_along_memory(body, target)):
         return ConvolutionLowering(body, target).lower()
     return MatmulLowering(body, target).lower()
 

@@ -21,6 +21,7 @@ from functools import partial
 
 from ...ir.graph import Graph, Node
 from ...ir.types import TensorType
+from ..sharing import is_tall
 from ..target import Target
 from .builder import LoopBuilder
 from .division import divide, pieces_wanted
@@ -29,6 +30,7 @@ from .micro_kernel import Matrix, MicroKernel, Place, Source, has_long_epilogue
 from .operands import OperandReader, product_axes
 from .panels import RightOperand, Span, whole
 from .pull import Position
+from .tile_folds import TileFolds
 from .tiles import Extents, Tile, choose_tile, cut_rows, pieces
 
 _FAR_APART = 2048  # bytes between rows of B from which on every row is another page
@@ -49,11 +51,12 @@ def has_prologue(body: Graph) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Rows from `start` on: `tiles` whole tiles and `rest` rows."""
+    """Rows from `start` on: `tiles` whole tiles and `rest` rows; tile `number` is the first."""
 
     start: Affine
     tiles: int
     rest: int
+    number: Affine
 
 
 class MatmulLowering:
@@ -74,6 +77,7 @@ class MatmulLowering:
         self.builder = LoopBuilder(lanes)
         self.scratch: list[TensorType] = []
         self.grid: list[Division] = []
+        self.folds = TileFolds(body, self.axes, self.builder)
         self._column_grid, self._row_grid = len(self.axes.outer), len(self.axes.outer) + 1
         self._symbols = 0
 
@@ -82,7 +86,7 @@ class MatmulLowering:
         if 0 not in self.type.shape:
             self._plan()
             self._walk(0, Affine(), Affine(), {})
-        return Kernel(
+        kernel = Kernel(
             "dot",
             tuple(value.type for value in (*self.body.inputs, *self.body.outputs)),
             len(self.body.inputs),
@@ -90,6 +94,7 @@ class MatmulLowering:
             (self.builder.finish_phase(self.grid),),
             tuple(self.builder.sites),
         )
+        return self.folds.finished(kernel, self.target)
 
     def _symbol(self, letter: str) -> str:
         self._symbols += 1
@@ -103,7 +108,8 @@ class MatmulLowering:
         most = _ROWS_IN_A_SET if stride and stride % _SETS_BYTES == 0 else axes.rows.extent
         self.wanted = pieces_wanted(body, self.target)
         wide = axes.columns.extent >= axes.rows.extent
-        self.columns_first = wide or axes.rows.left == 1 or not axes.right_is_contiguous
+        gradient = axes.rows.left == 1 and not is_tall(axes.rows.extent, axes.columns.extent)
+        self.columns_first = wide or gradient or not axes.right_is_contiguous
         # Then every piece is to have columns of its own.
         divided = self.wanted > 1 and self.columns_first
         widest = -(-self.vectors // 2) if divided else self.vectors
@@ -126,7 +132,16 @@ class MatmulLowering:
             kept = self._new_scratch(tiles * self.tile.rows)
         elif has_long_epilogue(body, self.type):
             kept = self._new_scratch(self.tile.rows)
-        self.micro = MicroKernel(body, self.dot, axes, self.builder, self.right, kept)
+        first = len(body.inputs) + len(body.outputs) + len(self.scratch)
+        self.scratch += self.folds.reserve(self._tiles_in_all(), first)
+        self.micro = MicroKernel(body, self.dot, axes, self.builder, self.right, kept, self.folds)
+
+    def _tiles_in_all(self) -> int:
+        """How often an epilogue runs down the rows; with blocks of k for whole blocks of rows."""
+        rows = self.rows
+        if self.splits:
+            return rows.units
+        return rows.blocks * rows.tiles + rows.last_tiles + bool(rows.rest)
 
     def _new_scratch(self, rows: int) -> int:
         """The number of a new scratch buffer, as wide as a tile."""
@@ -164,8 +179,8 @@ class MatmulLowering:
 
         A core reads the operand along whose axis the work is shared out in part, the other one
         whole; what another core has written costs time. So the larger operand is shared out. A
-        product that contracts leading axes (the gradient of a weight) is shared out as the product
-        that the weight is in. And a panel of B serves all tiles of rows.
+        product that contracts leading axes (the gradient of a weight) is shared out as the weight
+        is (`sharing.py`). And a panel of B serves all tiles of rows.
         """
         axes, tile = self.axes, self.tile
         columns = sum(count for _, count in pieces(self.vectors, tile.vectors))
@@ -208,19 +223,19 @@ class MatmulLowering:
         start: Affine,
         count: int,
         step: int,
-        visit: Callable[[Affine], None],
+        visit: Callable[[Affine, Affine], None],
     ) -> None:
-        """`visit` each of `count` places from `start` on; pieces may share them out."""
+        """`visit` each of `count` places from `start` on, which are numbered; pieces may share
+        them out."""
         if count > 1:
             symbol = self._symbol("i")
-            stop = Bound(start + count * step)
-            with self.builder.loop(symbol, start, stop, step, share=share):
-                visit(index(symbol))
+            with self.builder.loop(symbol, 0, count, share=share):
+                visit(start + index(symbol) * step, index(symbol))
         elif count and share is not None:
             with self.builder.loop(self._symbol("u"), 0, 1, share=share):
-                visit(start)
+                visit(start, Affine())
         elif count:
-            visit(start)
+            visit(start, Affine())
 
     def _walk(self, depth: int, left: Affine, right: Affine, at: dict[int, Position]) -> None:
         """Loops over batch and extra free axes; one matrix product inside."""
@@ -238,22 +253,25 @@ class MatmulLowering:
         """Blocks of rows outside: their part of A stays in cache while all of B goes by."""
         rows, size = self.rows, self.rows.tiles * self.rows.height
         if self.shares_tiles:
-            self._columns(matrix, _Part(Affine(), rows.last_tiles, rows.rest))
+            self._columns(matrix, _Part(Affine(), rows.last_tiles, rows.rest, Affine()))
             return
+        tiles = 1 if self.splits else rows.tiles
         share = partial(self._share, self._row_grid)
         self._steps(
             share(),
             Affine(),
             rows.blocks,
             size,
-            lambda start: self._columns(matrix, _Part(start, rows.tiles, 0)),
+            lambda start, n: self._columns(matrix, _Part(start, rows.tiles, 0, n * tiles)),
         )
         self._steps(
             share(rows.blocks),
             Affine((), rows.blocks * size),
             rows.units - rows.blocks,
             size,
-            lambda start: self._columns(matrix, _Part(start, rows.last_tiles, rows.rest)),
+            lambda start, n: self._columns(
+                matrix, _Part(start, rows.last_tiles, rows.rest, (n + rows.blocks) * tiles)
+            ),
         )
 
     def _columns(self, matrix: Matrix, part: _Part) -> None:
@@ -271,7 +289,9 @@ class MatmulLowering:
             done += count * step
             unit += count
 
-    def _column(self, matrix: Matrix, part: _Part, width: int, column: Affine) -> None:
+    def _column(
+        self, matrix: Matrix, part: _Part, width: int, column: Affine, number: Affine
+    ) -> None:
         """All rows of a part in one tile of columns."""
         if not self.splits:
             self._row_tiles(matrix, part, width, column, None)
@@ -282,17 +302,18 @@ class MatmulLowering:
         with self.builder.loop(symbol, 0, depth, self.span):
             span = Span(index(symbol), Bound(index(symbol) + self.span, depth))
             self._row_tiles(matrix, part, width, column, span)
-        self.micro.finish_rows(rows, Place(matrix, column, part.start, Affine(), None))
+        place = Place(matrix, column, part.start, part.number, Affine(), None)
+        self.micro.finish_rows(rows, place)
 
     def _row_tiles(
         self, matrix: Matrix, part: _Part, width: int, column: Affine, span: Span | None
     ) -> None:
         """The panel of B and all tiles of rows; `span` is a block of k, None for all of it."""
-        height, start, tiles = self.rows.height, part.start, part.tiles
+        height, start, tiles, first = self.rows.height, part.start, part.tiles, part.number
 
-        def visit(rows: int, source: Source, row: Affine) -> None:
+        def visit(rows: int, source: Source, row: Affine, number: Affine) -> None:
             kept_row = Affine() if span is None else row + part.start * -1
-            place = Place(matrix, column, row, kept_row, span)
+            place = Place(matrix, column, row, number + first, kept_row, span)
             self.micro.tile(Tile(rows, width), place, source)
 
         source = Source.MEMORY
@@ -301,10 +322,11 @@ class MatmulLowering:
             self.right.pack(matrix.right, steps, column, width)
             source = Source.PANEL
         elif self.right.is_packed and tiles + bool(part.rest) > 1:
-            visit(height, Source.PACKING, start)
-            start, tiles = start + height, tiles - 1
+            visit(height, Source.PACKING, start, Affine())
+            start, tiles, first = start + height, tiles - 1, first + 1
             source = Source.PANEL
         share = partial(self._share, self._row_grid) if self.shares_tiles else lambda first: None
         self._steps(share(0), start, tiles, height, partial(visit, height, source))
+        start, first = start + tiles * height, first + tiles
         rest = partial(visit, part.rest, source)
-        self._steps(share(part.tiles), start + tiles * height, bool(part.rest), height, rest)
+        self._steps(share(part.tiles), start, bool(part.rest), height, rest)

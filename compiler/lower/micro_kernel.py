@@ -14,6 +14,7 @@ from .language import LANE, Access, Affine, Var, index
 from .operands import OperandReader, ProductAxes
 from .panels import RightOperand, Span, whole
 from .pull import BodyReader, Position, buffer_access
+from .tile_folds import TileFolds
 from .tiles import Tile
 
 _LONG_EPILOGUE = 16
@@ -42,12 +43,13 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a tile is: in which product, its first column, its first row, the row of the sums kept
-    in memory, and the steps of k that it adds (None: all)."""
+    """Where a tile is: in which product, its first column, its first row, its number down the rows,
+    the row of the sums kept in memory, and the steps of k that it adds (None: all)."""
 
     matrix: Matrix
     column: Affine
     row: Affine
+    number: Affine
     kept_row: Affine
     span: Span | None
 
@@ -77,6 +79,7 @@ class MicroKernel:
         builder: LoopBuilder,
         right: RightOperand,
         kept: int | None,
+        folds: TileFolds,
     ) -> None:
         self.body = body
         self.dot = dot
@@ -86,6 +89,7 @@ class MicroKernel:
         self.reader = BodyReader(body, builder)
         self.right = right
         self.kept = kept
+        self.folds = folds
         self.left = OperandReader(body, builder, dot.inputs[0])
         self._symbols = 0
 
@@ -104,15 +108,17 @@ class MicroKernel:
         else:
             start = self._kept_sums(tile, place)
         sums = self._sum(tile, place, source, start)
+        rows = [sums[row * tile.vectors :][: tile.vectors] for row in range(tile.rows)]
         if self.kept is None:
-            for number, total in enumerate(sums):
-                row, vector = divmod(number, tile.vectors)
-                self._finish(place.matrix, place.row + row, place.column, vector, total)
+            folded = [self.folds.start()] * tile.vectors
+            for row, totals in enumerate(rows):
+                folded = self._finish(place, place.row + row, totals, folded)
+            self._store_folded(place, folded)
             return
-        for number, total in enumerate(sums):
-            row, vector = divmod(number, tile.vectors)
-            access = self._kept_place(place.kept_row + row, tile.vectors, vector)
-            self.builder.store(access, total)
+        for row, totals in enumerate(rows):
+            for vector, total in enumerate(totals):
+                access = self._kept_place(place.kept_row + row, tile.vectors, vector)
+                self.builder.store(access, total)
         if place.span is None:
             self.finish_rows(tile, place)
 
@@ -127,12 +133,19 @@ class MicroKernel:
     def finish_rows(self, tile: Tile, place: Place) -> None:
         """The epilogue of `tile.rows` rows whose sums are kept."""
         symbol = self._symbol("r")
-        with self.builder.loop(symbol, 0, tile.rows):
+        start = self.folds.start() * tile.vectors
+        with self.builder.loop(symbol, 0, tile.rows, 1, start) as frame:
             row = index(symbol)
-            for vector in range(tile.vectors):
-                access = self._kept_place(place.kept_row + row, tile.vectors, vector)
-                total = self.builder.reload(access, self.type.dtype)
-                self._finish(place.matrix, place.row + row, place.column, vector, total)
+            totals = [
+                self.builder.reload(
+                    self._kept_place(place.kept_row + row, tile.vectors, vector), self.type.dtype
+                )
+                for vector in range(tile.vectors)
+            ]
+            before = _by_column(frame.values, tile.vectors)
+            folded = self._finish(place, place.row + row, totals, before)
+            frame.yields = [var for column in folded for var in column]
+        self._store_folded(place, _by_column(frame.results, tile.vectors))
 
     # Steps of k
 
@@ -210,21 +223,51 @@ class MicroKernel:
             for vector in range(tile.vectors)
         ]
 
-    def _finish(self, matrix: Matrix, row: Affine, column: Affine, vector: int, total: Var) -> None:
-        """The epilogue for one register of the tile."""
-        b, axes, shape = self.builder, self.axes, self.type.shape
-        b.active = self.right.active(column, vector)
-        along = {
-            **matrix.at,
-            axes.row_axis: Position(row),
-            axes.column_axis: Position(column + vector * b.lanes + self._lane),
+    def _position(self, place: Place, row: Affine, vector: int) -> dict[int, Position]:
+        """The index of a register of the tile along each axis of the result."""
+        column = place.column + vector * self.builder.lanes + self._lane
+        return {
+            **place.matrix.at,
+            self.axes.row_axis: Position(row),
+            self.axes.column_axis: Position(column),
         }
-        position = tuple(along[axis] for axis in range(len(shape)))
+
+    def _finish(
+        self, place: Place, row: Affine, totals: list[Var], folded: list[list[Var]]
+    ) -> list[list[Var]]:
+        """The epilogue for one row of the tile; what is folded along the rows, after it."""
+        result = []
+        for vector, total in enumerate(totals):
+            self.builder.active = self.right.active(place.column, vector)
+            values = self._finish_register(self._position(place, row, vector), total)
+            result.append(self.folds.add(folded[vector], values))
+        self.builder.active = None
+        return result
+
+    def _finish_register(self, along: dict[int, Position], total: Var) -> list[Var]:
+        """The epilogue for one register; the operands of reductions."""
+        b, reads = self.builder, len(self.body.inputs)
+        position = tuple(along[axis] for axis in range(len(self.type.shape)))
         self.reader.forget()
         self.reader.leaves[self.dot.output] = lambda index, guard: total
         # All are read before any is stored: a store may be over an operand of another.
-        values = [self.reader.read(output, position) for output in self.body.outputs]
-        for number, value in enumerate(values, len(self.body.inputs)):
-            type = TensorType(value.dtype, shape)
-            b.store(buffer_access(number, type, position), value)
-        b.active = None
+        folded = [self.reader.read(value, position) for value in self.folds.operands]
+        stored = {
+            number: self.reader.read(output, position)
+            for number, output in enumerate(self.body.outputs, reads)
+            if not self.folds.makes(output)
+        }
+        for number, value in stored.items():
+            b.store(buffer_access(number, self.type.with_dtype(value.dtype), position), value)
+        return folded
+
+    def _store_folded(self, place: Place, folded: list[list[Var]]) -> None:
+        for vector, values in enumerate(folded):
+            self.builder.active = self.right.active(place.column, vector)
+            self.folds.store(values, self._position(place, Affine(), vector), place.number)
+        self.builder.active = None
+
+
+def _by_column(values: list[Var], columns: int) -> list[list[Var]]:
+    size = len(values) // columns
+    return [values[column * size :][:size] for column in range(columns)]

@@ -1,8 +1,8 @@
-"""What a statement reads and defines, whatever its kind; loops aside."""
+"""What a statement reads and defines, whatever its kind."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from .language import (
@@ -12,6 +12,7 @@ from .language import (
     IndexValue,
     Literal,
     Load,
+    Loop,
     Statement,
     Store,
     Transpose,
@@ -71,4 +72,15 @@ def renamed(statement: Statement, names: Mapping[Var, Var]) -> Statement:
             return replace(statement, sources=tuple(map(new, sources)))
         case Check(condition):
             return replace(statement, condition=new(condition))
+    return statement
+
+
+def rebuffered(statement: Statement, numbers: Sequence[int]) -> Statement:
+    """The statement, a loop with all that is in it, that uses buffer `numbers[b]` for each `b`."""
+    match statement:
+        case Load() | Store():
+            access = replace(statement.access, buffer=numbers[statement.access.buffer])
+            return replace(statement, access=access)
+        case Loop():
+            return replace(statement, body=[rebuffered(inner, numbers) for inner in statement.body])
     return statement

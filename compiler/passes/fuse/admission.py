@@ -80,6 +80,8 @@ _OTHER_SHAPE = Refusal("its elements are not those that the kernel's loops run o
 _PARTIAL = Refusal("its result repeats along some of the kernel's loops")
 _ACROSS = Refusal("its elements lie across the order in which the kernel's loops run")
 _AFTER_PRODUCT = Refusal("only elementwise operations of the product's own shape join a product")
+_AFTER_FOLD = Refusal("it reads what the kernel has only once all of its product is there")
+_WITH_ROWS = Refusal("of reductions only sums and extrema over its rows join a product")
 _OTHER_AXES = Refusal("it reduces along other axes than the kernel does")
 
 
@@ -95,6 +97,8 @@ def aligned_operand(
     alignment = group.space.alignment.get(value)
     if alignment is None:
         return None
+    if group.kind == "dot" and producers[value].op.family is Family.REDUCTION:
+        return _AFTER_FOLD
     for view in reversed(views):
         alignment = through_view(view, alignment, group.space)
         if alignment is None:
@@ -175,9 +179,30 @@ def _unrelated_alignment(node: Node, space: Space) -> Verdict:
     return space.outer if space.reduced and shape == space.outer_extents else _OTHER_SHAPE
 
 
+def _admit_tile_fold(node: Node, group: Group, producers: Mapping[Value, Node]) -> Verdict:
+    """Reductions over at least the rows of a product of matrices that lie in memory."""
+    dot = next(inner for inner in group.nodes if inner.op.name == "dot")
+    rows = (
+        dot.inputs[0].type.rank - len(dot.attrs["contract"][0]) - 1
+    )  # the last free axis of the left operand
+    alignment = aligned_operand(node.inputs[0], group, producers)
+    if isinstance(alignment, Refusal):
+        return alignment
+    if alignment != identity(group.space.extents):
+        return _AFTER_PRODUCT
+    known = node.op.name in _TILE_FOLDS and not reads_windows(dot, producers)
+    if not known or rows not in reduced_axes(node) or 0 in group.space.extents:
+        return _WITH_ROWS
+    return after_reduction(node, alignment)
+
+
+_TILE_FOLDS = frozenset(["sum", "prod", "reduce_max", "reduce_min"])
+"""Reductions of which partial results are reduced in the same way."""
+
+
 def _admit_reduction(node: Node, group: Group, producers: Mapping[Value, Node]) -> Verdict:
     if group.kind == "dot":
-        return _AFTER_PRODUCT
+        return _admit_tile_fold(node, group, producers)
     alignment = aligned_operand(node.inputs[0], group, producers)
     if isinstance(alignment, Refusal):
         return alignment

@@ -14,11 +14,24 @@ from .test_fuse import BARRIER, COLUMNS, LAYER, SIBLINGS, SOFTMAX, fuse_kernels
 explain_fusion = partial(fuse.explain_fusion, in_registers=False)
 """Of kernels with loops: the graphs are small so that they can be read."""
 
+CENTRED = """graph centred(x: f32[8,4], w: f32[4,6]) {
+  h: f32[8,6] = dot[batch=((),()), contract=((1,),(0,))] x w
+  s: f32[6] = sum[axes=(0,)] h
+  m: f32[8,6] = broadcast[shape=(8,6), axes=(1,)] s
+  d: f32[8,6] = sub h m
+  return d
+}"""
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (LAYER, ["only elementwise operations of the product's own shape join a product"]),
+        (LAYER, []),
+        (
+            LAYER.replace("s: f32[6] = sum[axes=(0,)]", "s: f32[8] = sum[axes=(1,)]"),
+            ["of reductions only sums and extrema over its rows join a product"],
+        ),
+        (CENTRED, ["it reads what the kernel has only once all of its product is there"]),
         (COLUMNS, ["it reduces along other axes than the kernel does"]),
         (SOFTMAX, []),
         (SIBLINGS, []),

@@ -74,7 +74,7 @@ def kinds(text: str) -> list[str]:
     ("text", "expected"),
     [
         (SOFTMAX, ["rows"]),
-        (LAYER, ["dot", "rows"]),
+        (LAYER, ["dot"]),
         (COLUMNS, ["rows", "rows"]),
         (SIBLINGS, ["rows"]),
     ],

@@ -94,7 +94,7 @@ def kernels(text: str) -> list[str]:
     ("text", "expected"),
     [
         (MOVES, ["registers"]),
-        (EPILOGUES, ["dot", "rows"]),
+        (EPILOGUES, ["dot", "registers"]),
         (LATE, ["registers", "map", "rows", "registers"]),
         (ENDS, ["rows", "rows", "registers"]),
     ],

@@ -56,17 +56,28 @@ class Product:
             "update": [f"  u: {z} = sub w p"],
             "bias": [f"  bb: {z} = {bias}", f"  u: {z} = add p bb"],
             "long": [f"  bb: {z} = {bias}", f"  s: {z} = add p bb", f"  u: {z} = tanh s"],
+            "folds": [f"  u: {z} = sub w p", *self._folds("u", "sum")],
+            "long folds": [f"  u: {z} = tanh p", *self._folds("u", "reduce_max")],
         }[epilogue]
-        result = "p, u" if epilogue == "long" else "u" if lines else "p"
+        result = {"none": "p", "long": "p, u", "folds": "f, a", "long folds": "u, f, a"}
         return "\n".join(
             [
                 f"graph product(x: {x}, y: {y}, w: {z}, b: {self.dtype}[{self.n}]) {{",
                 f"  p: {z} = dot[batch={batch}, contract={contract}] x y",
                 *lines,
-                f"  return {result}",
+                f"  return {result.get(epilogue, 'u')}",
                 "}",
             ]
         )
+
+    def _folds(self, value: str, op: str) -> list[str]:
+        """A reduction over the rows, and one over batch and rows, or over rows and columns."""
+        lead, first = (f"{self.batch},", 1) if self.batch else ("", 0)
+        whole = f"[{self.n}]" if self.batch else "[]"
+        return [
+            f"  f: {self.dtype}[{lead}{self.n}] = {op}[axes=({first},)] {value}",
+            f"  a: {self.dtype}{whole} = {op}[axes=(0,1)] {value}",
+        ]
 
     @staticmethod
     def _shape(rows: int, columns: int, transposed: bool) -> str:
@@ -119,7 +130,7 @@ def check(text: str, target: Target) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.level)
-@pytest.mark.parametrize("epilogue", ["none", "update", "bias", "long"])
+@pytest.mark.parametrize("epilogue", ["none", "update", "bias", "long", "folds", "long folds"])
 @pytest.mark.parametrize(("left", "right"), LAYOUTS)
 @pytest.mark.usefixtures("eager_packing")
 def test_packed_panels_give_the_product(
@@ -131,7 +142,7 @@ def test_packed_panels_give_the_product(
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.level)
-@pytest.mark.parametrize("epilogue", ["none", "update", "long"])
+@pytest.mark.parametrize("epilogue", ["none", "update", "long", "folds", "long folds"])
 @pytest.mark.parametrize(("left", "right"), LAYOUTS)
 @pytest.mark.usefixtures("eager_packing")
 def test_blocks_of_k_add_up_and_are_followed_by_the_epilogue_once(
@@ -145,13 +156,14 @@ def test_blocks_of_k_add_up_and_are_followed_by_the_epilogue_once(
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.level)
 @pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("epilogue", ["update", "folds"])
 @pytest.mark.parametrize(("left", "right"), LAYOUTS)
 @pytest.mark.usefixtures("eager_packing")
 def test_blocks_of_rows_give_the_product(
-    target: Target, split: bool, left: bool, right: bool
+    target: Target, split: bool, epilogue: str, left: bool, right: bool
 ) -> None:
     machine = small_caches(target, (4 if split else 1024) << 10, 8 << 10)
-    text = Product(131, 90, 139).text(left, right, "update")
+    text = Product(131, 90, 139).text(left, right, epilogue)
     plan = lowering(text, machine)
     assert plan.rows.blocks > 1
     assert plan.splits or not split
@@ -159,11 +171,14 @@ def test_blocks_of_rows_give_the_product(
 
 
 @pytest.mark.parametrize("dtype", ["f64", "i32", "u8"])
+@pytest.mark.parametrize("epilogue", ["update", "folds"])
 @pytest.mark.parametrize(("left", "right"), LAYOUTS)
 @pytest.mark.usefixtures("eager_packing")
-def test_other_types_and_batches_run_in_blocks(dtype: str, left: bool, right: bool) -> None:
+def test_other_types_and_batches_run_in_blocks(
+    dtype: str, epilogue: str, left: bool, right: bool
+) -> None:
     machine = small_caches(host_target(), 16 << 10, 2 << 10)
-    text = Product(50, 100, 500, dtype, batch=3).text(left, right, "update")
+    text = Product(50, 100, 500, dtype, batch=3).text(left, right, epilogue)
     assert lowering(text, machine).rows.blocks
     check(text, machine)
 
@@ -176,7 +191,7 @@ def test_any_depth_can_be_cut_into_blocks(depth: int, right: bool) -> None:
     check(Product(9, depth, 20).text(False, right, "update"), machine)
 
 
-@pytest.mark.parametrize("epilogue", ["update", "long"])
+@pytest.mark.parametrize("epilogue", ["update", "long", "folds"])
 @pytest.mark.parametrize(("left", "right"), LAYOUTS)
 @pytest.mark.parametrize("caches", [(16 << 10, 8 << 10), (16 << 10, 1 << 20), (1 << 20, 8 << 10)])
 @pytest.mark.usefixtures("eager_packing", "small_pieces")
@@ -196,6 +211,15 @@ def test_blocks_have_the_same_bits_for_any_number_of_threads(
         set_threads(threads)
         results.add(b"".join(array.tobytes() for array in run_guarded(executable, arrays)))
     assert len(results) == 1
+
+
+@pytest.mark.parametrize(("batch", "rows"), [(0, 1), (0, 2), (3, 5), (2, 64)])
+@pytest.mark.parametrize("columns", [1, 3, 17, 200])
+def test_reductions_over_rows_store_no_terms(batch: int, rows: int, columns: int) -> None:
+    text = Product(rows, 7, columns, batch=batch).text(False, False, "folds")
+    (node,) = fuse_kernels(parse_graph(text)).nodes
+    assert len(node.outputs) == 2
+    check(text, host_target())
 
 
 @pytest.mark.usefixtures("eager_packing")
