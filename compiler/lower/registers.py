@@ -104,13 +104,14 @@ class RegisterLowering:
 
     def codes_of(self, vectors: Sequence[Var], size: int) -> Codes:
         """The codes of elements that lie packed in `vectors`."""
-        found = []
+        found: list[int] = []
         for var in vectors:
             number = self._numbers.setdefault(var, len(self.vars))
             if number == len(self.vars):
                 self.vars.append(var)
-            found.append(self.memory + number * MOST_LANES + np.arange(var.lanes, dtype=np.int64))
-        return np.concatenate(found)[:size]
+            first = self.memory + number * MOST_LANES
+            found += range(first, first + var.lanes)
+        return np.array(found[:size], np.int64)
 
     def literal_codes(self, array: np.ndarray[Any, Any]) -> Codes:
         """The codes of constants."""

@@ -56,7 +56,7 @@ class Fuser:
         self.tiny = tiny_nodes(graph, self.is_copied) if in_registers else {}
         self.regions = Regions(self.groups)
         self.kept = self._materialized()
-        self.remade = remade(graph)
+        self.remade = set() if self._is_all_tiny() else remade(graph)
 
     def _materialized(self) -> set[Value]:
         """Values of inline nodes that someone needs in memory: not every reader is a kernel."""
@@ -68,6 +68,10 @@ class Fuser:
             if not reads or shows_memory:
                 wanted.update(node.inputs)
         return wanted
+
+    def _is_all_tiny(self) -> bool:
+        """Whether no value is worth computing twice to save its memory."""
+        return all(node in self.tiny or self.is_copied(node) for node in self.graph.nodes)
 
     def is_copied(self, node: Node) -> bool:
         """Whether a node is in no group, but copied into the kernels that read it."""
@@ -90,6 +94,10 @@ class Fuser:
 
     def place(self, node: Node) -> None:
         """Put `node` into the best group that admits it, or into a new one."""
+        if node in self.tiny and not self.regions.kernels:
+            # Nothing else could admit it.
+            self._place_in_registers(node, self._needed(node))
+            return
         bases = sorted(self.bases(node), key=self._age)
         needed = {g.number: g for v in bases if (g := self.groups.of.get(v)) is not None}
         candidates = [needed[number] for number in sorted(needed, reverse=True)]
@@ -113,6 +121,10 @@ class Fuser:
         else:
             kind, space, alignment = own_space(node)
             self._join(self._create(kind, space), node, alignment, bases, needed.values())
+
+    def _needed(self, node: Node) -> list[Group]:
+        """The groups that `node` reads from."""
+        return [g for v in self.bases(node) if (g := self.groups.of.get(v)) is not None]
 
     def _place_in_registers(self, node: Node, needed: Iterable[Group]) -> None:
         region = self.regions.home(self.tiny[node], needed)
@@ -228,7 +240,7 @@ class Fuser:
 
     def _place_reshape(self, node: Node) -> None:
         """Of what is made in registers in the same region, otherwise of memory."""
-        needed = [g for v in self.bases(node) if (g := self.groups.of.get(v)) is not None]
+        needed = self._needed(node)
         if node in self.tiny and any(group.kind == REGISTERS for group in needed):
             self._place_in_registers(node, needed)
         else:
@@ -236,8 +248,7 @@ class Fuser:
 
     def _place_alias(self, node: Node) -> None:
         """Reshapes of memory and array constants stay nodes of their own: no kernel at all."""
-        bases = list(node.inputs)
-        needed = [g for v in self.bases(node) if (g := self.groups.of.get(v)) is not None]
+        bases, needed = list(node.inputs), self._needed(node)
         _, space, alignment = own_space(node)
         self._join(self.groups.create("alias", space), node, alignment, bases, needed)
 

@@ -123,21 +123,22 @@ class Regions:
         self._groups = groups
         self._sizes: dict[int, int] = {}
         self._latest: dict[int, Group] = {}
-        self._kernels = 0  # the groups that are other kernels
+        self.kernels = 0
+        """The groups that are other kernels, a bit for each."""
 
     def note(self, group: Group) -> None:
         """Tell of a new group that is another kernel."""
-        self._kernels |= 1 << group.number
+        self.kernels |= 1 << group.number
 
     def home(self, size: int, needed: Iterable[Group]) -> Group:
         """The region for a node of `size` instructions that needs these groups."""
         needed = list(needed)
-        waits = self._groups.above(needed) & self._kernels
+        waits = self._groups.above(needed) & self.kernels
         region = self._latest.get(waits)
         if (
             region is None
             or self._sizes[region.number] + size > _LARGEST_REGION
-            or self._groups.ancestors(region) & self._kernels != waits
+            or self._groups.ancestors(region) & self.kernels != waits
             or not self._groups.may_join(region, needed)
         ):
             region = self._groups.create(KIND, Space((), frozenset()))
@@ -153,7 +154,7 @@ class Regions:
         """
         last: Group | None = None
         for region in self._groups.in_order():
-            if region.kind != KIND or self._groups.below(region) & self._kernels:
+            if region.kind != KIND or self._groups.below(region) & self.kernels:
                 continue
             if (
                 last is not None
