@@ -118,10 +118,21 @@ def pattern_rule(kinds: str, text: str) -> PatternRule:
 def _rewrite(
     kinds: str, before: Apply, after: Pattern, node: Node, rewriter: Rewriter
 ) -> Value | None:
+    if not all(_occurs(operand, node, rewriter) for operand in before.operands):
+        return None
     for bindings in _match_operands(before, node, {}, rewriter):
         if bindings["x"].type.dtype.kind in kinds:
             return _build(after, node, bindings, rewriter)
     return None
+
+
+def _occurs(pattern: Pattern, node: Node, rewriter: Rewriter) -> bool:
+    """Whether some operand of `node` is at least of the pattern's kind: most nodes have none."""
+    if isinstance(pattern, Variable):
+        return True
+    if isinstance(pattern, Literal):
+        return any(rewriter.uniform(value) is not None for value in node.inputs)
+    return any(rewriter.definition(value, pattern.op) is not None for value in node.inputs)
 
 
 def _match(
