@@ -187,7 +187,7 @@ class Fuser:
         nodes = sorted(group.nodes + other.nodes, key=self.position.__getitem__)
         merged = merged_space(group, other, nodes, self.producers)
         if merged is not None:
-            self.groups.merge(group, other, *merged)
+            self.groups.merge(group, [other], *merged)
 
     def _age(self, value: Value) -> int:
         group = self.groups.of.get(value)
@@ -236,7 +236,7 @@ class Fuser:
             elif not self.is_copied(node) or node.output in self.kept:
                 self.place(node)
         take_in_prologues(self)
-        self.regions.unite()
+        self.regions.unite(self.bases)
 
     def _place_reshape(self, node: Node) -> None:
         """Of what is made in registers in the same region, otherwise of memory."""

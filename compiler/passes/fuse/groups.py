@@ -67,10 +67,6 @@ class Groups:
             above |= self._ancestors[group.number] | 1 << group.number
         return above
 
-    def below(self, group: Group) -> int:
-        """The groups that depend on `group`, a bit for each."""
-        return sum(1 << number for number in self._below(1 << group.number))
-
     def may_join(self, group: Group, dependencies: Iterable[Group]) -> bool:
         """Whether a node that needs `dependencies` can join `group` without closing a cycle."""
         bit = 1 << group.number
@@ -115,16 +111,19 @@ class Groups:
         others = self._ancestors[last.number] & ~(self._ancestors[first.number] | bit)
         return any(self._ancestors[number] & bit for number in _bits(others))
 
-    def merge(self, into: Group, other: Group, kind: str, space: Space) -> None:
-        """Move the nodes of `other` to `into`, which becomes of `kind`, over `space`."""
+    def merge(self, into: Group, others: Iterable[Group], kind: str, space: Space) -> None:
+        """Move the nodes of `others` to `into`, which becomes of `kind`, over `space`."""
         into.kind, into.space = kind, space
-        into.nodes += other.nodes
-        for node in other.nodes:
-            for value in node.outputs:
-                self.of[value] = into
-        other.nodes, other.merged_into = [], into
-        bit, gone = 1 << into.number, 1 << other.number
-        above = (self._ancestors[into.number] | self._ancestors[other.number]) & ~(bit | gone)
+        bit, gone, above = 1 << into.number, 0, self._ancestors[into.number]
+        for other in others:
+            into.nodes += other.nodes
+            for node in other.nodes:
+                for value in node.outputs:
+                    self.of[value] = into
+            other.nodes, other.merged_into = [], into
+            gone |= 1 << other.number
+            above |= self._ancestors[other.number]
+        above &= ~(bit | gone)
         for number in self._below(bit | gone):
             self._ancestors[number] |= above | bit
         self._ancestors[into.number] = above

@@ -48,7 +48,7 @@ def take_in_prologues(fuser: Fuser) -> None:
             if maker is None or maker.kind != "map":
                 continue
             if why_not_prologue(fuser, maker, product, dot) is None:
-                fuser.groups.merge(product, maker, "dot", product.space)
+                fuser.groups.merge(product, [maker], "dot", product.space)
 
 
 def why_not_prologue(fuser: Fuser, maker: Group, product: Group, dot: Node) -> Refusal | None:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from ....ir.graph import Graph, Node
+from ....ir.graph import Graph, Node, Value
 from ....ir.ops import Family
 from ....ir.types import TensorType
 from ...space import Space
@@ -147,24 +147,42 @@ class Regions:
         self._sizes[region.number] += size
         return region
 
-    def unite(self) -> None:
-        """Requires: all groups are formed.
+    def unite(self, bases: Callable[[Node], Iterable[Value]]) -> None:
+        """Requires: all groups are formed; `bases` has what a node reads, views looked through.
 
-        Ensures: regions that no other kernel waits for are as few as their sizes allow.
+        Ensures: regions are as few as their sizes allow, but for those that other kernels wait for,
+        and those that read parts of larger results, which would be kept for longer. In order,
+        nothing but what is united can lie between two regions.
         """
-        last: Group | None = None
-        for region in self._groups.in_order():
-            if region.kind != KIND or self._groups.below(region) & self.kernels:
-                continue
-            if (
-                last is not None
-                and self.fits(last, region)
-                and self._groups.may_merge(last, region)
-            ):
-                self._groups.merge(last, region, KIND, last.space)
-                self._sizes[last.number] += self._sizes.pop(region.number)
+        order = self._groups.in_order()
+        free, awaited = [], 0
+        for group in order:
+            if group.kind == KIND and not self._reads_large(group, bases):
+                free.append(group)
             else:
-                last = region
+                awaited |= self._groups.ancestors(group)
+        runs: list[list[Group]] = []
+        room = 0
+        for region in free:
+            if awaited >> region.number & 1:
+                continue
+            size = self._sizes[region.number]
+            if size > room:
+                runs.append([])
+                room = _LARGEST_REGION
+            runs[-1].append(region)
+            room -= size
+        for first, *others in runs:
+            self._sizes[first.number] += sum(self._sizes.pop(other.number) for other in others)
+            self._groups.merge(first, others, KIND, first.space)
+
+    def _reads_large(self, region: Group, bases: Callable[[Node], Iterable[Value]]) -> bool:
+        """Whether a region reads from a larger result of another kernel."""
+        return any(
+            value in self._groups.of and not is_tiny(value.type)
+            for node in region.nodes
+            for value in bases(node)
+        )
 
     def fits(self, one: Group, other: Group) -> bool:
         """Whether both together are not too large for one region."""

@@ -57,16 +57,18 @@ LATE = """graph late(x: f32[1000], y: f32[1000], rate: f32[], power: f32[]) {
   return left, z
 }"""
 
-ENDS = """graph ends(x: f32[1000], y: f32[100,100]) {
+ENDS = """graph ends(x: f32[1000], y: f32[N,100]) {
   s: f32[] = sum[axes=(0,)] x
   e: f32[1] = reshape[shape=(1,)] s
   both: f32[2] = concatenate[axis=0] e e
-  t: f32[100] = sum[axes=(1,)] y
+  t: f32[N] = sum[axes=(1,)] y
   part: f32[3] = slice[starts=(5,), limits=(8,), steps=(1,)] t
   back: f32[3] = reverse[axes=(0,)] part
   sign: f32[3] = neg back
   return both, sign
 }"""
+FEW, MANY = ENDS.replace("N", "10"), ENDS.replace("N", "100")
+"""Two regions at the end; the one that reads a part of a large result does not wait."""
 
 WAITS = """graph waits(x: f32[1000], y: f32[1000], a: f32[3]) {
   r: f32[3] = reverse[axes=(0,)] a
@@ -96,15 +98,16 @@ def kernels(text: str) -> list[str]:
         (MOVES, ["registers"]),
         (EPILOGUES, ["dot", "registers"]),
         (LATE, ["registers", "map", "rows", "registers"]),
-        (ENDS, ["rows", "rows", "registers"]),
+        (FEW, ["rows", "rows", "registers"]),
+        (MANY, ["rows", "rows", "registers", "registers"]),
     ],
-    ids=["moves", "epilogues", "late", "ends"],
+    ids=["moves", "epilogues", "late", "few", "many"],
 )
 def test_kernels_formed(text: str, expected: list[str]) -> None:
     assert sorted(kernels(text)) == sorted(expected)
 
 
-@pytest.mark.parametrize("text", [MOVES, EPILOGUES, LATE, ENDS])
+@pytest.mark.parametrize("text", [MOVES, EPILOGUES, LATE, WAITS, FEW, MANY])
 def test_values_are_those_of_the_graph(text: str) -> None:
     graph = parse_graph(text)
     rng = np.random.default_rng(0)
