@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from ..space import reduced_axes
 from ..target import Target
 from .builder import LoopBuilder
 from .folds import Fold
-from .language import LANE, Access, Affine, Kernel, Var, index
+from .language import LANE, Access, Affine, Check, Kernel, Phase, Var, index
 from .widths import MOST_LANES
 
 Codes = np.ndarray[Any, np.dtype[np.int64]]
@@ -75,13 +76,19 @@ class RegisterLowering:
         for number, (value, vectors) in enumerate(zip(self.body.outputs, results, strict=True)):
             self._store(len(self.body.inputs) + number, value.type, vectors)
         values = (*self.body.inputs, *self.body.outputs)
+        sites, phase = self.builder.sites, self.builder.finish_phase()
+        # Of several failures that with the greatest number is reported: the first one shall be.
+        body = tuple(
+            replace(s, site=len(sites) - 1 - s.site) if isinstance(s, Check) else s
+            for s in phase.body
+        )
         return Kernel(
             "registers",
             tuple(value.type for value in values),
             len(self.body.inputs),
             (),
-            (self.builder.finish_phase(),),
-            tuple(self.builder.sites),
+            (Phase(body),),
+            tuple(reversed(sites)),
         )
 
     def _store(self, buffer: int, type: TensorType, vectors: Sequence[Var]) -> None:

@@ -23,7 +23,7 @@ from .groups import Group, Groups
 from .parts import parts_of_joins
 from .prologues import take_in_prologues
 from .registers import KIND as REGISTERS
-from .registers import Regions, tiny_nodes
+from .registers import Regions, tiny_nodes, unite_regions
 
 _SIBLINGS_TRIED = 4
 """How many groups that read the same operand are asked, most recent first."""
@@ -236,7 +236,7 @@ class Fuser:
             elif not self.is_copied(node) or node.output in self.kept:
                 self.place(node)
         take_in_prologues(self)
-        self.regions.unite(self.bases)
+        unite_regions(self)
 
     def _place_reshape(self, node: Node) -> None:
         """Of what is made in registers in the same region, otherwise of memory."""

@@ -14,10 +14,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from ....ir.graph import Graph, Node, Value
+from ....ir.graph import Graph, Node
 from ....ir.ops import Family
 from ....ir.types import TensorType
 from ...space import Space
+from ..failing import checks
 from .admission import Refusal
 from .groups import Group, Groups
 from .prologues import BETWEEN
@@ -147,25 +148,12 @@ class Regions:
         self._sizes[region.number] += size
         return region
 
-    def unite(self, bases: Callable[[Node], Iterable[Value]]) -> None:
-        """Requires: all groups are formed; `bases` has what a node reads, views looked through.
-
-        Ensures: regions are as few as their sizes allow, but for those that other kernels wait for,
-        and those that read parts of larger results, which would be kept for longer. In order,
-        nothing but what is united can lie between two regions.
-        """
-        order = self._groups.in_order()
-        free, awaited = [], 0
-        for group in order:
-            if group.kind == KIND and not self._reads_large(group, bases):
-                free.append(group)
-            else:
-                awaited |= self._groups.ancestors(group)
+    def unite(self, regions: Iterable[Group]) -> None:
+        """Merge regions, given in order and with nothing in between, to as few as their sizes
+        allow."""
         runs: list[list[Group]] = []
         room = 0
-        for region in free:
-            if awaited >> region.number & 1:
-                continue
+        for region in regions:
             size = self._sizes[region.number]
             if size > room:
                 runs.append([])
@@ -176,17 +164,33 @@ class Regions:
             self._sizes[first.number] += sum(self._sizes.pop(other.number) for other in others)
             self._groups.merge(first, others, KIND, first.space)
 
-    def _reads_large(self, region: Group, bases: Callable[[Node], Iterable[Value]]) -> bool:
-        """Whether a region reads from a larger result of another kernel."""
-        return any(
-            value in self._groups.of and not is_tiny(value.type)
-            for node in region.nodes
-            for value in bases(node)
-        )
-
     def fits(self, one: Group, other: Group) -> bool:
         """Whether both together are not too large for one region."""
         return self._sizes[one.number] + self._sizes[other.number] <= _LARGEST_REGION
+
+
+def unite_regions(fuser: Fuser) -> None:
+    """Requires: all groups are formed.
+
+    Ensures: the regions at the end, which only each other wait for, are as few as possible.
+    """
+    ends, awaited = [], 0
+    for group in fuser.groups.in_order():
+        if group.kind == KIND and not _has_its_place(fuser, group):
+            ends.append(group)
+        else:
+            awaited |= fuser.groups.ancestors(group)
+    fuser.regions.unite(region for region in ends if not awaited >> region.number & 1)
+
+
+def _has_its_place(fuser: Fuser, region: Group) -> bool:
+    """Whether a region is not to run later: it can fail, or reads a part of a larger result, which
+    would be kept for longer."""
+    return any(
+        bool(checks(node, fuser.producers))
+        or any(value in fuser.groups.of and not is_tiny(value.type) for value in fuser.bases(node))
+        for node in region.nodes
+    )
 
 
 _LOOPS = Refusal("its operand is computed in registers, it is computed in loops")

@@ -13,6 +13,7 @@ from tapeless.compiler.lower.registers import widths
 from tapeless.compiler.passes.fuse import fuse_kernels
 from tapeless.compiler.pipeline import compile_graph
 from tapeless.compiler.target import Target, host_target, narrowed
+from tapeless.ir.errors import DomainError
 from tapeless.ir.interpreter import interpret
 from tapeless.ir.parser import parse_graph
 from tapeless.ir.types import DTYPE_NAMES
@@ -108,6 +109,19 @@ def test_lanes_beyond_the_last_element_cannot_fail(target: Target) -> None:
     assert [check.active for check in checks] == [3]
     x, y = np.array([5, -7, 9, 1], np.int32), np.array([2, 3, 1, -1], np.int32)
     check(text, [x, y], target)
+
+
+def test_the_first_of_several_failures_is_reported() -> None:
+    graph = parse_graph("""graph g(x: i32[3], y: i32[3]) {
+  a: i32[3] = pow x y  # model.py:1
+  b: i32[3] = reverse[axes=(0,)] y
+  c: i32[3] = pow a b  # model.py:2
+  return c
+}""")
+    (node,) = fuse_kernels(graph).nodes
+    assert node.attrs["kind"] == "registers"
+    with pytest.raises(DomainError, match=r"model\.py:1"):
+        native(graph)([np.ones(3, np.int32), np.array([1, 2, -1], np.int32)])
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.level)
