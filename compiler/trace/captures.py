@@ -28,6 +28,7 @@ from ...ir.errors import DTypeError, TraceError, TraceWarning, UnsupportedError
 from ...ir.location import user_location
 from ...ir.types import DTYPE_NAMES, type_of
 from .array import TracedArray
+from .generators import random_states
 from .graph_trace import GraphTrace
 from .lift import constant
 from .reachable import Binding, Reachable, Watched, search
@@ -64,7 +65,7 @@ class Captures:
         self._inputs: dict[int, TracedArray] = {}
         self._locals: dict[int, _Local] = {}
         self._rebound: list[str] = []
-        self._random_states = _random_states(self._reachable)
+        self._random_states = random_states(self._reachable.generators)
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -194,7 +195,7 @@ class Captures:
                 f"{name} has too many entries to be compared at each call: later changes of its "
                 "entries go unnoticed, unless they are arrays updated in place; make it an array"
             )
-        if self._random_states != _random_states(self._reachable):
+        if self._random_states != random_states(self._reachable.generators):
             _warn(
                 "random numbers were drawn while tracing: they are constants of the compiled "
                 "function, the same at each call; draw them outside and pass them as an argument"
@@ -259,20 +260,3 @@ def _warn(message: str) -> None:
 def _equal_bits(x: Array, y: Array) -> bool:
     """Equal shapes and contents, NaN equal to itself."""
     return x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes()
-
-
-def _random_states(reachable: Reachable) -> list[Any]:
-    """The states of NumPy's global generator and of all that the function can reach."""
-    states: list[Any] = [np.random.get_state(legacy=False)]
-    for generator in reachable.generators:
-        if isinstance(generator, np.random.Generator):
-            states.append(generator.bit_generator.state)
-        else:
-            states.append(generator.get_state(legacy=False))
-    return [_comparable(state) for state in states]
-
-
-def _comparable(state: Any) -> Any:
-    if isinstance(state, dict):
-        return {key: _comparable(value) for key, value in state.items()}
-    return state.tobytes() if isinstance(state, np.ndarray) else state

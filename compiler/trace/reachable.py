@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from .generators import generator_types
 from .places import MISSING, Attribute, Cell, Item, Place
 
 MAX_OBJECTS = 10_000
@@ -176,6 +177,7 @@ class _Search:
         self.result = Reachable()
         self._names: set[str] = set()
         self._queue: deque[_Edge] = deque()
+        self._generators = generator_types()
         self._seen: dict[int, Any] = {}  # the values keep the ids from being used again
         self._bound_places: set[tuple[int, Any]] = set()
         self._classes: set[int] = set()
@@ -205,7 +207,7 @@ class _Search:
     def _visit(self, item: Any, text: str) -> Iterator[_Edge]:
         if isinstance(item, np.ndarray):
             self.result.arrays[id(item)] = (item, text)
-        elif isinstance(item, np.random.Generator | np.random.RandomState):
+        elif isinstance(item, self._generators):
             self.result.generators.append(item)
         else:
             yield from self._visit_structure(item, text)

@@ -122,5 +122,33 @@ def test_importing_imports_nothing_slow():
     assert run(f"print([m for m in {SLOW} if m in sys.modules])").strip() == "[]"
 
 
+def test_compiling_imports_no_random_number_generators():
+    out = run("tl.compile(lambda x: x * 2)(x); print('numpy.random' in sys.modules)")
+    assert out.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("use", "warns"),
+    [
+        ("np.random.rand()", True),
+        ("np.random.randint(9)", True),
+        ("np.random.rand(312)[0]", True),  # after which the generator stands where it began
+        ("np.random.default_rng(3).random()", False),
+        ("len(np.random.__all__)", False),
+    ],
+)
+def test_the_first_random_number_of_a_process_is_noticed_in_a_trace(use, warns):
+    out = run(
+        f"""
+        import warnings
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            tl.compile(lambda x: x * {use})(x)
+        print(["random numbers were drawn" in str(w.message) for w in caught])
+        """
+    )
+    assert out.strip() == ("[True]" if warns else "[]")
+
+
 def test_a_process_exits_cleanly_with_compiled_functions_alive():
     assert run("f = tl.compile(lambda x: x * 2); f(x); print('bye')").strip() == "bye"
