@@ -15,20 +15,36 @@ optimizers, `plot` plots, `errors` what is raised. `build_graph` makes a graph t
 `draw` pictures. `set_threads` bounds the threads that programs run on.
 """
 
-from . import errors, nn, optim, plot
-from .batching import vmap
-from .checks import check_grads
-from .compiled import CompiledFunction, compile
-from .custom import custom_vjp, stop_gradient
-from .drawing import Drawing
-from .drawing.functions import draw
-from .graphs import StaticGraph, build_graph, run_graph
-from .jacobians import hessian, hvp, jacfwd, jacobian, jacrev
-from .lowered import Cost, Lowered
-from .runtime.threads import get_threads, set_threads
-from .tensor import Function, Tensor, no_grad
-from .transforms import grad, jvp, value_and_grad, vjp
-from .trees import tree_leaves, tree_map
+import gc
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_COLLECTS = gc.isenabled()
+try:
+    gc.disable()  # of the many objects that are made here none is garbage; looking takes 8 ms
+    from . import errors
+    from .batching import vmap
+    from .checks import check_grads
+    from .compiled import CompiledFunction, compile
+    from .custom import custom_vjp, stop_gradient
+    from .drawing import Drawing
+    from .drawing.functions import draw
+    from .graphs import StaticGraph, build_graph, run_graph
+    from .jacobians import hessian, hvp, jacfwd, jacobian, jacrev
+    from .lowered import Cost, Lowered
+    from .runtime.threads import get_threads, set_threads
+    from .tensor import Function, Tensor, no_grad
+    from .transforms import grad, jvp, value_and_grad, vjp
+    from .trees import tree_leaves, tree_map
+finally:
+    if _COLLECTS:
+        gc.enable()
+
+if TYPE_CHECKING:
+    from . import nn, optim, plot
+
+_ON_DEMAND = ("nn", "optim", "plot")
+"""Imported when they are first used."""
 
 __version__ = "0.1.0"
 
@@ -68,3 +84,13 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ON_DEMAND:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,7 +6,6 @@ import ctypes
 import os
 import subprocess
 import sys
-import textwrap
 import threading
 from collections.abc import Iterator
 
@@ -29,6 +28,7 @@ from tapeless.runtime.threads import (
 )
 
 from .conftest import MakeProgram
+from .scripts import script
 
 needs_threads = pytest.mark.skipif(not pool_system.HAS_THREADS, reason="needs POSIX threads")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -283,32 +283,6 @@ def test_without_threads_the_caller_runs_all_pieces(make_pieces, monkeypatch) ->
     assert (slots[:-1] == 0).all()
 
 
-PREAMBLE = """
-import os, signal, subprocess, sys, threading, time
-import numpy as np
-import tapeless as tl
-from tapeless.runtime.threads import pool
-x = np.linspace(0.0, 1.0, 300_000)
-f = tl.compile(lambda x: np.sum(np.exp(x) * np.tanh(x)))
-tl.set_threads(int(os.environ.get("N", "2")))
-"""
-
-
-def script(text: str, **environment: str) -> str:
-    """What a script prints in a process of its own; fails if that fails or hangs."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PREAMBLE + textwrap.dedent(text)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **environment},
-    )
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr, done.stderr
-    return done.stdout.strip()
-
-
 @needs_fork
 @pytest.mark.parametrize("pause", [0.0, 0.1], ids=["spinning", "asleep"])
 @pytest.mark.parametrize("used_before", [True, False])
@@ -460,56 +434,3 @@ def test_a_bad_number_in_the_environment_is_named(text: str) -> None:
         env={**os.environ, "TAPELESS_THREADS": text, "PYTHONIOENCODING": "utf-8"},
     )
     assert "TAPELESS_THREADS is an integer from 1 to 256" in done.stderr
-
-
-@pytest.mark.parametrize(("size", "threads"), [(100, 2), (300_000, 1)])
-def test_what_runs_on_one_thread_makes_no_pool(size: int, threads: int) -> None:
-    out = script(
-        f"""
-        from tapeless.runtime import threads
-        values = [f(x[:{size}]) for _ in range(5)]
-        print(threads._SETTING._pool, len(set(values)))
-        """,
-        N=str(threads),
-    )
-    assert out == "None 1"
-
-
-@needs_threads
-def test_a_program_that_began_on_one_thread_shares_its_pieces_later() -> None:
-    out = script(
-        """
-        values = {f(x) for _ in range(5)}
-        tl.set_threads(2)
-        values |= {f(x) for _ in range(5)}
-        print(len(values), pool().running())
-        """,
-        N="1",
-    )
-    assert out == "1 2"
-
-
-@pytest.mark.parametrize("second_fails_first", [False, True])
-def test_the_line_that_is_blamed_does_not_depend_on_the_threads(second_fails_first) -> None:
-    out = script(
-        f"""
-        from tapeless.errors import OutOfBoundsError
-        def pick(x, y, i, j):
-            a = x[i]
-            return a * y[j]
-        pick = tl.compile(pick)
-        i, j = np.zeros((2, 200_000), np.int64)
-        places = [5, -5] if {second_fails_first} else [-5, 5]
-        i[places[0]], j[places[1]] = 99, 99
-        lines = set()
-        for n in (1, 2, 1):
-            tl.set_threads(n)
-            for _ in range(3):
-                try:
-                    pick(x[:10], x[:20], i, j)
-                except OutOfBoundsError as error:
-                    lines.add(error.loc.line)
-        print(len(lines), pick.cost(x[:10], x[:20], i, j).kernels)
-        """
-    )
-    assert out == "1 1"

@@ -122,6 +122,27 @@ def test_importing_imports_nothing_slow():
     assert run(f"print([m for m in {SLOW} if m in sys.modules])").strip() == "[]"
 
 
+def test_layers_optimizers_and_plots_are_imported_when_they_are_used():
+    out = run(
+        """
+        names = ["nn", "optim", "plot"]
+        print([name for name in names if f"tapeless.{name}" in sys.modules])
+        print(set(names) <= set(dir(tl)), [getattr(tl, name).__name__ for name in names])
+        print(hasattr(tl, "nothing"))
+        """
+    )
+    expected = "[]\nTrue ['tapeless.nn', 'tapeless.optim', 'tapeless.plot']\nFalse"
+    assert out.strip() == expected
+
+
+def test_importing_leaves_the_collector_as_it_was():
+    script = "import gc; {}; import tapeless; print(gc.isenabled())"
+    for before, expected in (("gc.enable()", "True"), ("gc.disable()", "False")):
+        command = [sys.executable, "-c", script.format(before)]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert out.strip() == expected
+
+
 def test_compiling_imports_no_random_number_generators():
     out = run("tl.compile(lambda x: x * 2)(x); print('numpy.random' in sys.modules)")
     assert out.strip() == "False"
