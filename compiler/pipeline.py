@@ -7,7 +7,7 @@ kept as printable text, made only when asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -76,12 +76,6 @@ FUSION: tuple[Pass, ...] = (
     Pass("scheduled", schedule, "an order of kernels that keeps little memory alive"),
 )
 """From the optimized graph to kernels."""
-
-FUSION_IN_LOOPS: tuple[Pass, ...] = (
-    Pass("fused", partial(fuse_kernels, in_registers=False), "tiny arrays through loops, too"),
-    *FUSION[1:],
-)
-"""The same without kernels in registers."""
 
 
 class Stage:
@@ -157,20 +151,23 @@ def compile_graph(
     target: Target | None = None,
     check: bool = False,
     simplification: Sequence[Pass] = SIMPLIFICATION,
-    fusion: Sequence[Pass] = FUSION,
+    in_registers: bool = True,
 ) -> Compilation:
     """Compile `graph` for `target` (the host if not given).
 
     `updates` maps outputs to the inputs that the caller will see updated by them; where it is safe
-    they are written in place. `check` verifies the graph at the start and after every pass.
+    they are written in place. Without `in_registers` tiny arrays go through loops and memory like
+    others. `check` verifies the graph at the start and after every pass.
     """
     machine = target or host_target()
     stages = {"traced": graph_stage("traced", graph)}
     if check:
         verify(graph)
-    *forming, ordering = fusion
-    in_place = Pass(ordering.stage, partial(schedule, updates=updates or {}), ordering.reason)
-    passes = (EXPANSION, *simplification, *forming, in_place)
+    forming, ordering = FUSION
+    register_bytes = machine.vector_bytes if in_registers else 0
+    for_target = replace(forming, run=partial(fuse_kernels, register_bytes=register_bytes))
+    in_place = replace(ordering, run=partial(schedule, updates=updates or {}))
+    passes = (EXPANSION, *simplification, for_target, in_place)
     fused = run_passes(graph, passes, stages, check)
     plan = plan_memory(fused, updates or {}, reads_only_at_index)
     kernels = lower_kernels(fused, machine)

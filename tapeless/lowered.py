@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .compiler.passes.fuse import Separation, explain_fusion
 from .compiler.pipeline import BEFORE_FUSION, Compilation
+from .compiler.target import host_target
 from .ir.errors import ArgumentError
 from .ir.graph import Graph
 from .ir.program import Program
@@ -57,7 +58,8 @@ class Lowered:
 
         Each entry has the `producer`, the `consumer` and the `reason`, and prints as one line.
         """
-        return explain_fusion(self.graph(BEFORE_FUSION))
+        width = host_target().vector_bytes
+        return explain_fusion(self.graph(BEFORE_FUSION), register_bytes=width)
 
     def cost(self) -> Cost:
         """What one call costs."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapeless.compiler.pipeline import FUSION, SIMPLIFICATION, Pass, compile_graph
+from tapeless.compiler.pipeline import SIMPLIFICATION, Pass, compile_graph
 from tapeless.compiler.target import Target
 from tapeless.ir.graph import Graph, GraphBuilder, Value
 from tapeless.ir.types import TensorType
@@ -20,11 +20,11 @@ def native(
     graph: Graph,
     simplification: Sequence[Pass] = SIMPLIFICATION,
     target: Target | None = None,
-    fusion: Sequence[Pass] = FUSION,
+    in_registers: bool = True,
 ) -> Executable:
     """The graph as machine code, for the host if not for `target`; verified after every pass."""
     compilation = compile_graph(
-        graph, check=True, simplification=simplification, target=target, fusion=fusion
+        graph, check=True, simplification=simplification, target=target, in_registers=in_registers
     )
     return Executable(compilation.program)
 

@@ -10,7 +10,7 @@ from .fuse import Fuser
 from .groups import Group
 from .prologues import BETWEEN, why_not_prologue
 from .registers import KIND as REGISTERS
-from .registers import why_not_in_registers
+from .registers import WIDEST, why_not_in_registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ def _name(node: Node) -> str:
     return f"{node.op.name} ({node.loc})" if node.loc else node.op.name
 
 
-def explain_fusion(graph: Graph, *, in_registers: bool = True) -> tuple[Separation, ...]:
-    """Requires: the graph that fusion is given, `in_registers` as `fuse_kernels` is.
+def explain_fusion(graph: Graph, *, register_bytes: int = WIDEST) -> tuple[Separation, ...]:
+    """Requires: the graph that fusion is given, and `register_bytes` as `fuse_kernels` is.
 
     Ensures: one entry for each pair of kernels of which one reads the other's results, in order.
     """
-    fuser = Fuser(graph, in_registers)
+    fuser = Fuser(graph, register_bytes)
     fuser.form_groups()
     seen: set[tuple[int, int]] = set()
     found = []

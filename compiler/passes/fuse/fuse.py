@@ -23,7 +23,7 @@ from .groups import Group, Groups
 from .parts import parts_of_joins
 from .prologues import take_in_prologues
 from .registers import KIND as REGISTERS
-from .registers import Regions, tiny_nodes, unite_regions
+from .registers import WIDEST, Regions, Registers, tiny_nodes, unite_regions
 
 _SIBLINGS_TRIED = 4
 """How many groups that read the same operand are asked, most recent first."""
@@ -42,7 +42,7 @@ class Body:
 class Fuser:
     """Forms the groups of one graph; `run` gives the fused graph."""
 
-    def __init__(self, graph: Graph, in_registers: bool = True) -> None:
+    def __init__(self, graph: Graph, register_bytes: int = WIDEST) -> None:
         self.graph = graph
         self.producers = graph.producers()
         self.groups = Groups()
@@ -53,7 +53,8 @@ class Fuser:
             for value in dict.fromkeys(node.inputs):
                 self.users.setdefault(value, []).append(node)
         self.parts = parts_of_joins(graph, self.producers, self.users)
-        self.tiny = tiny_nodes(graph, self.is_copied) if in_registers else {}
+        self.registers = Registers(register_bytes)
+        self.tiny = tiny_nodes(graph, self.is_copied, self.registers) if register_bytes else {}
         self.regions = Regions(self.groups)
         self.kept = self._materialized()
         self.remade = set() if self._is_all_tiny() else remade(graph)
@@ -322,10 +323,11 @@ class Fuser:
         return Body(body.build(env[value] for value in outputs), inputs, outputs, env)
 
 
-def fuse_kernels(graph: Graph, *, in_registers: bool = True) -> Graph:
+def fuse_kernels(graph: Graph, *, register_bytes: int = WIDEST) -> Graph:
     """Requires: a flat graph without transformation nodes.
 
     Ensures: only `fused`, `reshape` and `constant` nodes remain; each fused body is one kernel.
-    Without `in_registers` tiny arrays go through loops and memory like others.
+    Tiny arrays stay in the target's vector registers, of so many bytes; with none (0) they go
+    through loops and memory like others.
     """
-    return Fuser(graph, in_registers).run()
+    return Fuser(graph, register_bytes).run()

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ....ir.graph import Graph, Node
+from ....ir.graph import Graph, Node, Value
 from ....ir.ops import Family
 from ....ir.types import TensorType
 from ...space import Space
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
 KIND = "registers"
 """The kind of such kernels."""
 
+WIDEST = 64
+"""Bytes of the widest registers of any target."""
+
 _ELEMENTS = 64
-_BYTES = 512
-"""What a value in registers has at most: eight of the widest registers."""
+_REGISTERS = (8, 4, 2, 1)
+"""How many registers a value in a region has at most: the more, the less there is to compute."""
 
 _SHOWN = 4096
 """Elements of an array in memory of which a view may show a few."""
-
-_REGISTER = 64
-"""Bytes of a vector, by which code is counted. Narrower ones need more of it."""
 
 _LARGEST_PRODUCT = 32
 """Vectors of multiply-adds of a product; from here on its own kernel is faster."""
@@ -50,41 +51,52 @@ _CALL = 8
 """Instructions of an elementary function: where there are many, they are calls."""
 
 
-def _vectors(type: TensorType) -> int:
-    return -(-type.nbytes // _REGISTER)
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """The vector registers of a target, `bytes` wide, and what fits into them."""
+
+    bytes: int
+
+    def count(self, type: TensorType) -> int:
+        """How many a value takes."""
+        return -(-type.nbytes // self.bytes)
+
+    def hold(self, type: TensorType) -> bool:
+        """Whether a value can be in registers as a whole."""
+        return 0 < type.size <= _ELEMENTS and self.count(type) <= _REGISTERS[0]
+
+    def most(self, node: Node) -> int:
+        """How many the largest of a node's operands and results takes."""
+        shown = () if node.op.family is Family.VIEW else node.inputs
+        return max(self.count(value.type) for value in (*shown, *node.outputs))
 
 
-def is_tiny(type: TensorType) -> bool:
-    """Whether values of a type can be in registers as a whole."""
-    return 0 < type.size <= _ELEMENTS and type.nbytes <= _BYTES
+def _elementwise(node: Node, registers: Registers) -> int:
+    return registers.most(node) * max(1, min(node.op.cost, _CALL))
 
 
-def _elementwise(node: Node) -> int:
-    types = [value.type for value in (*node.inputs, *node.outputs)]
-    return max(map(_vectors, types)) * max(1, min(node.op.cost, _CALL))
+def _moving(node: Node, registers: Registers) -> int:
+    return 2 * registers.count(node.output.type)
 
 
-def _moving(node: Node) -> int:
-    return 2 * _vectors(node.output.type)
-
-
-def _folding(node: Node) -> int:
+def _folding(node: Node, registers: Registers) -> int:
     """A step for each vector, and one for each time that the rest of it is halved."""
     type = node.inputs[0].type
-    return 3 * (_vectors(type) + type.size.bit_length())
+    return 3 * (registers.count(type) + type.size.bit_length())
 
 
-def _product_vectors(dot: Node) -> int:
+def _steps(dot: Node, registers: Registers) -> int:
+    """The vectors of multiply-adds of a product."""
     x = dot.inputs[0].type
     depth: int = math.prod(x.shape[axis] for axis in dot.attrs["contract"][0])
-    return depth * _vectors(dot.output.type)
+    return depth * registers.count(dot.output.type)
 
 
-def _product(dot: Node) -> int:
-    return 3 * _product_vectors(dot)
+def _product(dot: Node, registers: Registers) -> int:
+    return 3 * _steps(dot, registers)
 
 
-_CODE: Mapping[Family, Callable[[Node], int]] = {
+_CODE: Mapping[Family, Callable[[Node, Registers], int]] = {
     Family.ELEMENTWISE: _elementwise,
     Family.VIEW: _moving,
     Family.JOIN: _moving,
@@ -94,27 +106,39 @@ _CODE: Mapping[Family, Callable[[Node], int]] = {
 """How many instructions a node becomes, about, by its family; the others are not for registers."""
 
 
-def tiny_nodes(graph: Graph, is_copied: Callable[[Node], bool]) -> dict[Node, int]:
-    """The nodes that can be computed in registers, and how many instructions they become."""
+def tiny_nodes(
+    graph: Graph, is_copied: Callable[[Node], bool], registers: Registers
+) -> dict[Node, int]:
+    """The nodes that can be computed in registers, and how many instructions they become.
+
+    Loops over arrays of several registers are shared by equal kernels; straight-line code is not.
+    So the bound is lowered for programs of which there would be more code than LLVM compiles in the
+    time that a first call may take.
+    """
     small = {value: value.type.size <= _SHOWN for value in graph.inputs}
     found: dict[Node, int] = {}
     for node in graph.nodes:
-        if _is_for_registers(node) and all(small[value] for value in node.inputs):
-            found[node] = _CODE[node.op.family](node)
+        if _is_for(registers, node) and all(small[value] for value in node.inputs):
+            found[node] = _CODE[node.op.family](node, registers)
         shown = not is_copied(node) or all(small[value] for value in node.inputs)
         for value in node.outputs:
             small[value] = shown and value.type.size <= _SHOWN
+    for bound in _REGISTERS:
+        if bound < _REGISTERS[0]:
+            found = {node: size for node, size in found.items() if registers.most(node) <= bound}
+        if sum(found.values()) <= _LARGEST_REGION:
+            break
     return found
 
 
-def _is_for_registers(node: Node) -> bool:
-    if node.op.family not in _CODE or not all(is_tiny(value.type) for value in node.outputs):
+def _is_for(registers: Registers, node: Node) -> bool:
+    if node.op.family not in _CODE or not all(registers.hold(v.type) for v in node.outputs):
         return False
     if node.op.family is Family.VIEW:
         return True
-    if node.op.family is Family.CONTRACTION and _product_vectors(node) > _LARGEST_PRODUCT:
+    if node.op.family is Family.CONTRACTION and _steps(node, registers) > _LARGEST_PRODUCT:
         return False
-    return all(is_tiny(value.type) for value in node.inputs)
+    return all(registers.hold(value.type) for value in node.inputs)
 
 
 class Regions:
@@ -188,9 +212,13 @@ def _has_its_place(fuser: Fuser, region: Group) -> bool:
     would be kept for longer."""
     return any(
         bool(checks(node, fuser.producers))
-        or any(value in fuser.groups.of and not is_tiny(value.type) for value in fuser.bases(node))
+        or any(_is_large(fuser, value) for value in fuser.bases(node))
         for node in region.nodes
     )
+
+
+def _is_large(fuser: Fuser, value: Value) -> bool:
+    return value in fuser.groups.of and not fuser.registers.hold(value.type)
 
 
 _LOOPS = Refusal("its operand is computed in registers, it is computed in loops")

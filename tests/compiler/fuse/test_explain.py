@@ -11,7 +11,7 @@ from tapeless.ir.parser import parse_graph
 
 from .test_fuse import BARRIER, COLUMNS, LAYER, SIBLINGS, SOFTMAX, fuse_kernels
 
-explain_fusion = partial(fuse.explain_fusion, in_registers=False)
+explain_fusion = partial(fuse.explain_fusion, register_bytes=0)
 """Of kernels with loops: the graphs are small so that they can be read."""
 
 CENTRED = """graph centred(x: f32[8,4], w: f32[4,6]) {

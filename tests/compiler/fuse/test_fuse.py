@@ -17,7 +17,7 @@ from tapeless.ir.parser import parse_graph
 from tapeless.ir.types import FLOAT32, TensorType
 from tapeless.ir.verifier import verify
 
-fuse_kernels = partial(fuse.fuse_kernels, in_registers=False)
+fuse_kernels = partial(fuse.fuse_kernels, register_bytes=0)
 """To kernels with loops: the graphs are small so that they can be read."""
 
 SOFTMAX = """graph softmax(x: f32[8,10]) {

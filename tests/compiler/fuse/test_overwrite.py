@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tapeless.compiler.lower import division
-from tapeless.compiler.pipeline import FUSION_IN_LOOPS, compile_graph
+from tapeless.compiler.pipeline import compile_graph
 from tapeless.ir.interpreter import interpret
 from tapeless.ir.parser import parse_graph
 from tapeless.runtime.executable import Executable
@@ -72,7 +72,7 @@ def test_an_update_is_in_place_where_that_is_right(
     body, possible = CASES[name]
     body = body.replace("{n}", str(n)).replace("S =", f"f32[{n},{n}] =")
     graph = parse_graph(f"graph f(w: f32[{n},{n}], x: f32[{n},{n}]) {{\n{body}\n}}")
-    program = compile_graph(graph, updates={1: 0}, check=True, fusion=FUSION_IN_LOOPS).program
+    program = compile_graph(graph, updates={1: 0}, check=True, in_registers=False).program
     assert len(program.kernels) == 1
     assert program.in_place == ({1: 0} if possible else {})
     rng = np.random.default_rng(n)

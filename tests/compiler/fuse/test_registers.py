@@ -157,10 +157,10 @@ def test_another_shape_of_an_argument_is_no_work() -> None:
     assert [node.op.name for node in fused.nodes] == ["reshape", "fused"]
 
 
-def chain(length: int) -> Graph:
+def chain(length: int, extent: int = 5) -> Graph:
     """Every other value is turned round, so that no loop could compute two of them."""
     builder = GraphBuilder("chain")
-    value = builder.input(TensorType(FLOAT64, (5,)), "x")
+    value = builder.input(TensorType(FLOAT64, (extent,)), "x")
     for _ in range(length):
         (value,) = builder.emit(shaping.reverse, [value], {"axes": (0,)})
         (value,) = builder.emit(elementwise.tanh, [value])
@@ -173,6 +173,18 @@ def test_regions_are_bounded() -> None:
     sizes = [len(node.attrs["graph"].nodes) for node in fused.nodes]
     assert len(sizes) > 3
     assert max(sizes) <= 4_000
+
+
+def test_narrow_registers_hold_less() -> None:
+    for extent, kind in ((16, "registers"), (17, "map")):
+        (node,) = fuse_kernels(chain(1, extent), register_bytes=16).nodes
+        assert node.attrs["kind"] == kind
+
+
+@pytest.mark.parametrize(("length", "kind"), [(100, "registers"), (1_000, "map")])
+def test_large_programs_have_loops_for_what_takes_several_registers(length: int, kind: str) -> None:
+    fused = fuse_kernels(chain(length, extent=9))
+    assert {node.attrs["kind"] for node in fused.nodes} == {kind}
 
 
 def reasons(graph: Graph) -> list[str]:
