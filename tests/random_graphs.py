@@ -70,6 +70,9 @@ VIEWS = frozenset(
 )
 """Ops among which, with much chaining, views often meet views."""
 
+PRODUCTS = frozenset("dot add tanh sum reduce_max".split())
+"""Ops of which, with some chaining, programs of products and reductions of them are made."""
+
 NEUTRAL = (0.0, -0.0, 1.0, 2.0, -1.0, 0.5, 3.0)
 """Constants that identities are about."""
 

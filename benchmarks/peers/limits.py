@@ -75,10 +75,16 @@ class FmaKernel:
 
     def __init__(self, dtype: str) -> None:
         target = host_target()
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
         scalar, _, size = _LLVM_TYPES[dtype]
         number = {"float": ctypes.c_float, "double": ctypes.c_double}[scalar]
         module = llvm.parse_assembly(kernel_text(target, dtype))
-        self._engine = llvm.create_mcjit_compiler(module, target.machine())
+        # A machine of its own, which the engine takes over, for the whole instruction set.
+        machine = llvm.Target.from_triple(target.triple).create_target_machine(
+            target.cpu, target.features, opt=2, jit=True
+        )
+        self._engine = llvm.create_mcjit_compiler(module, machine)
         self._engine.finalize_object()
         prototype = ctypes.CFUNCTYPE(number, ctypes.c_int64, number, number)
         function = prototype(self._engine.get_function_address("fma"))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tapeless.compiler import sharing
 from tapeless.compiler.differentiate.expand import expand
 from tapeless.compiler.pipeline import EXPANSION, FUSION, SIMPLIFICATION
 from tapeless.compiler.target import Target, host_target, narrowed
@@ -18,7 +19,7 @@ from tapeless.ir.printer import print_graph
 from tapeless.ir.types import is_float
 from tapeless.ir.verifier import verify
 
-from ..random_graphs import FEW, LARGE, VIEWS, RandomGraph, random_arguments
+from ..random_graphs import FEW, LARGE, PRODUCTS, SMALL, VIEWS, RandomGraph, random_arguments
 from ..tolerance import Expected, expected
 from .native import native, run_guarded
 
@@ -133,6 +134,27 @@ def test_native_code_of_large_arrays_agrees_with_the_interpreter(seed: int) -> N
     check_native(gradient_graph(RandomGraph(seed, sizes=LARGE).build(steps=8)), seed)
 
 
+@pytest.fixture
+def all_sums_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums of products are cut into chunks however little that saves."""
+    for name in ("SMALLER", "_LEAST_DEPTH", "_LEAST_FLOPS"):
+        monkeypatch.setattr(sharing, name, 1)
+
+
+def check_products(seed: int) -> None:
+    """Products, reductions of them, and their gradients."""
+    graph = RandomGraph(seed, PRODUCTS, LARGE, chaining=0.6)
+    check_native(graph.build(), seed)
+    graph = RandomGraph(seed, PRODUCTS, SMALL, chaining=0.6)
+    check_native(gradient_graph(graph.build(steps=8)), seed)
+
+
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.usefixtures("all_sums_cut")
+def test_products_cut_into_chunks_agree_with_the_interpreter(seed: int) -> None:
+    check_products(seed)
+
+
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("seed", range(15))
 def test_native_code_of_narrow_targets_agrees_with_the_interpreter(seed: int, level: str) -> None:
@@ -195,6 +217,14 @@ def test_native_code_of_large_arrays_agrees_long_run(block: int) -> None:
     for seed in range(1_000 + 20 * block, 1_020 + 20 * block):
         check_native(RandomGraph(seed, sizes=LARGE).build(), seed)
         check_native(gradient_graph(RandomGraph(seed, sizes=LARGE).build(steps=8)), seed)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("block", range(50))
+@pytest.mark.usefixtures("all_sums_cut")
+def test_products_cut_into_chunks_agree_long_run(block: int) -> None:
+    for seed in range(1_000 + 20 * block, 1_020 + 20 * block):
+        check_products(seed)
 
 
 @pytest.mark.fuzz
