@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 _COLLECTS = gc.isenabled()
 try:
     gc.disable()  # of the many objects that are made here none is garbage; looking takes 8 ms
-    from . import errors
+    from . import errors, optim
     from .batching import vmap
     from .checks import check_grads
     from .compiled import CompiledFunction, compile
@@ -41,9 +41,9 @@ finally:
         gc.enable()
 
 if TYPE_CHECKING:
-    from . import nn, optim, plot
+    from . import nn, plot
 
-_ON_DEMAND = ("nn", "optim", "plot")
+_ON_DEMAND = ("nn", "plot")
 """Imported when they are first used."""
 
 __version__ = "0.1.0"

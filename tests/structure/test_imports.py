@@ -29,7 +29,7 @@ DEFERRED = {
 """The distributions that may be imported inside a function, and why."""
 
 DYNAMIC_IMPORTS = {
-    "tapeless/__init__.py": "layers, optimizers and plots are imported when they are first used",
+    "tapeless/__init__.py": "layers and plots are imported when they are first used",
     "tapeless/cli/load.py": "loads the user's file, whose name is known only when the tool runs",
 }
 """The modules that may import by computed name, and why."""
