@@ -324,7 +324,11 @@ class KernelEmitter:
         return b.or_(wins, b.and_(equal, b.icmp("slt", y[1], x[1])))
 
     def _transpose(self, statement: Transpose) -> None:
-        """Exchange ever larger blocks across the diagonal: log2(lanes) rounds of shuffles."""
+        """Exchange ever larger blocks across the diagonal: log2(lanes) rounds of shuffles.
+
+        LLVM joins those of the first two rounds. It looks for ways to join the others too, finds
+        none, and takes longer for it than for the rest of a product; fences spare it the search.
+        """
         rows = [self.vars[var] for var in statement.sources]
         lanes = len(rows)
         step = 1
@@ -336,8 +340,14 @@ class KernelEmitter:
                     first, second = rows[i], rows[i + step]
                     rows[i] = self.b.shuffle(first, second, low)
                     rows[i + step] = self.b.shuffle(first, second, high)
+            if 1 < step < lanes // 2 and statement.targets[0].dtype.kind == "f":
+                rows = [self._fenced(row) for row in rows]
             step *= 2
         self.vars.update(zip(statement.targets, rows, strict=True))
+
+    def _fenced(self, value: Operand) -> Operand:
+        """A float value that LLVM does not optimize across."""
+        return self.b.intrinsic("llvm.arithmetic.fence", value.type, (value,), (value.type,))
 
     # Control
 
@@ -363,21 +373,24 @@ class KernelEmitter:
         if loop.share is not None and loop.share.axis in self.share:
             self._shared_loop(loop, loop.share)
             return
+        if _iterations(loop) == 1:
+            self._iteration(loop)
+            return
         stop = self.addresses.value(loop.stop.stop)
         if loop.stop.limit is not None:
             limit = self.b.const("i64", loop.stop.limit)
             stop = self.b.intrinsic("llvm.smin", "i64", (stop, limit), ("i64",))
-        elif not loop.start.terms and not loop.stop.stop.terms:
-            if loop.start.const >= loop.stop.stop.const:
-                for link in loop.carried:
-                    self.vars[link.result] = self.vars[link.start]
-                return
+        elif _iterations(loop) == 0:
+            for link in loop.carried:
+                self.vars[link.result] = self.vars[link.start]
+            return
         self._counted_loop(loop, self.addresses.value(loop.start), stop)
 
     def _shared_loop(self, loop: Loop, share: Share) -> None:
         """Those iterations of a parallel loop that are among this piece's units."""
         b, division = self.b, self.phase.grid[share.axis]
-        count = -(-(loop.stop.stop.const - loop.start.const) // loop.step)
+        count = _iterations(loop)
+        assert count is not None
         first, last = self.share[share.axis]
         if share.first:
             first, last = (b.sub(unit, b.const("i64", share.first)) for unit in (first, last))
@@ -393,9 +406,22 @@ class KernelEmitter:
         some, done = b.block("some"), b.block("done")
         b.cond_br(b.icmp("slt", first, last), some, done)
         b.place(some)
-        self._counted_loop(loop, start, stop)
+        if count == 1:
+            self._iteration(loop)
+        else:
+            self._counted_loop(loop, start, stop)
         b.br(done)
         b.place(done)
+
+    def _iteration(self, loop: Loop) -> None:
+        """A loop of one iteration."""
+        self.addresses.symbols[loop.index] = self.addresses.value(loop.start)
+        for link in loop.carried:
+            self.vars[link.target] = self.vars[link.start]
+        with self.b.scope():
+            self._block(loop.body)
+        for link, next_ in zip(loop.carried, loop.yields, strict=True):
+            self.vars[link.result] = self.vars[next_]
 
     def _counted_loop(self, loop: Loop, start: Operand, stop: Operand) -> None:
         """A loop of at least one iteration."""
@@ -429,3 +455,10 @@ class KernelEmitter:
         b.place(after)
         for link, next_ in zip(loop.carried, loop.yields, strict=True):
             self.vars[link.result] = self.vars[next_]
+
+
+def _iterations(loop: Loop) -> int | None:
+    """How many a loop between constants has; None for others."""
+    if loop.start.terms or loop.stop.stop.terms or loop.stop.limit is not None:
+        return None
+    return max(0, -(-(loop.stop.stop.const - loop.start.const) // loop.step))
