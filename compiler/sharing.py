@@ -15,12 +15,15 @@ SMALLER = 4
 """How many times fewer columns than rows make a matrix a tall one; and how many times smaller than
 the larger operand a product has to be, so that partial sums cost less than moving the operand."""
 
-_MOST_CHUNKS = 8
+_MOST_CHUNKS = 16
 _LEAST_DEPTH = 256
 """Steps of a chunk: adding its partial sums up costs as much as about 12."""
 
 _LEAST_FLOPS = 2_000_000
 """Below, a product stays whole on one thread anyway."""
+
+_FEW_TILES = 8192
+"""Elements of a result that is too small to be shared out itself."""
 
 
 def is_tall(rows: int, columns: int) -> bool:
@@ -47,3 +50,12 @@ def chunks(dot: Node) -> int:
         return 1
     most = min(_MOST_CHUNKS, depth // _LEAST_DEPTH)
     return next((count for count in range(most, 1, -1) if depth % count == 0), 1)
+
+
+def is_worth_cutting(dot: Node, alone: bool) -> bool:
+    """Whether a product is to be cut into its `chunks` if it is `alone` in its program.
+
+    Then its operands lie with whoever calls the program, and nothing is saved, unless its result
+    has too few tiles for the threads.
+    """
+    return not alone or dot.output.type.size <= _FEW_TILES

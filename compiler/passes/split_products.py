@@ -13,22 +13,22 @@ from typing import Any
 
 from ...ir.graph import Graph, GraphBuilder, Node, Value
 from ...ir.ops import Op, contraction, elementwise, shaping
-from ..sharing import chunks
+from ..sharing import chunks, is_worth_cutting
 
 
 def split_products(graph: Graph) -> Graph:
     """Requires: a flat graph.
 
-    Ensures: where there are several products, none sums along an axis that threads share out.
+    Ensures: where it pays, products do not sum along an axis that threads share out.
     """
-    if sum(node.op.name == "dot" for node in graph.nodes) < 2:
-        return graph  # the operands of a single product lie with whoever calls it
+    alone = sum(node.op.name == "dot" for node in graph.nodes) < 2
     builder = GraphBuilder(graph.name)
     builder.inputs = list(graph.inputs)
     env: dict[Value, Value] = {value: value for value in graph.inputs}
     for node in graph.nodes:
         operands = [env[value] for value in node.inputs]
-        count = chunks(node) if node.op.name == "dot" else 1
+        cuts = node.op.name == "dot" and is_worth_cutting(node, alone)
+        count = chunks(node) if cuts else 1
         if count > 1:
             env[node.output] = _split(builder, node, operands, count)
         else:

@@ -35,7 +35,7 @@ CUT = {
     ),
     "the gradient of a small weight, of many rows": (
         product("4096,16", "4096,40", (0, 0), "16,40"),
-        8,
+        16,
     ),
     "a stack of rows": (product("2,32,1024", "1024,64", (2, 0), "2,32,64"), 4),
 }
@@ -74,11 +74,14 @@ def test_values_stay(graph: Graph, count: int) -> None:
             np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
 
 
-def test_a_product_by_itself_stays_whole() -> None:
-    graph, _ = CUT["a tall weight"]
-    (alone, *_), outputs = graph.nodes, graph.outputs
-    single = Graph(graph.name, graph.inputs, (alone, graph.nodes[1]), outputs[:1])
-    assert split_products(single) is single
+@pytest.mark.parametrize(("columns", "cut"), [(160, False), (100, True)])
+def test_a_product_by_itself_is_cut_if_its_result_has_few_tiles(columns: int, cut: bool) -> None:
+    graph = product("64,1024", f"1024,{columns}", (1, 0), f"64,{columns}")
+    dot = graph.nodes[0]
+    alone = Graph(graph.name, graph.inputs[:2], (dot,), dot.outputs)
+    assert chunks(dot) == 4
+    first = next(node for node in split_products(alone).nodes if node.op.name == "dot")
+    assert (first.output.type.rank > 2) == cut
 
 
 def test_a_weight_is_shared_out_alike_wherever_it_is_read() -> None:
