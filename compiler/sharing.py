@@ -22,7 +22,7 @@ _LEAST_DEPTH = 256
 _LEAST_FLOPS = 2_000_000
 """Below, a product stays whole on one thread anyway."""
 
-_FEW_TILES = 8192
+_FEW_TILES = 4096
 """Elements of a result that is too small to be shared out itself."""
 
 
