@@ -98,3 +98,16 @@ def _is_safe(check: Check, producers: Mapping[Value, Node]) -> bool:
     (extent,) = rest
     assert isinstance(extent, int)
     return kind == "index" and -extent <= known[0] and known[1] < extent
+
+
+def failing(graph: Graph) -> list[int]:
+    """The positions of the nodes that can fail, given that all before them went well."""
+    producers = graph.producers()
+    passed: set[Check] = set()
+    positions = []
+    for position, node in enumerate(graph.nodes):
+        found = checks(node, producers)
+        if not found <= passed:
+            passed |= found
+            positions.append(position)
+    return positions

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from ...ir.graph import Graph, Node, Value
 from ...ir.types import TensorType
-from .failing import Check, checks
+from .failing import failing
 from .packing import Block, pack
 from .storage import STATIC, Storage, storage_of
 
@@ -109,7 +109,8 @@ def _grant_updates(
     reads_only_at_index: ReadsOnlyAtIndex,
 ) -> dict[int, int]:
     """The updates that can be written straight into the argument."""
-    last_failure = _last_failure(graph)
+    # An argument must not be half updated when an error is raised.
+    last_failure = max(failing(graph), default=-1)
     granted: dict[int, int] = {}
     taken: set[Value] = set()
     for output, argument in sorted(updates.items()):
@@ -142,22 +143,6 @@ def _may_overwrite(
         for position, value in enumerate(node.inputs)
         if storage.roots[value] is old
     )
-
-
-def _last_failure(graph: Graph) -> int:
-    """The last node that can fail, given that all before it went well; -1 if none can.
-
-    An argument must not be half updated when an error is raised.
-    """
-    producers = graph.producers()
-    passed: set[Check] = set()
-    last = -1
-    for position, node in enumerate(graph.nodes):
-        found = checks(node, producers)
-        if not found <= passed:
-            passed |= found
-            last = position
-    return last
 
 
 # Outputs

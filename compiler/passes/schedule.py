@@ -7,6 +7,7 @@ from heapq import heappop, heappush
 from types import MappingProxyType
 
 from ...ir.graph import Graph, Node, Value
+from .failing import failing
 from .packing import Block, peak
 from .storage import Storage, storage_of
 
@@ -35,11 +36,11 @@ def _cost(graph: Graph, updates: Mapping[int, int]) -> int:
         for root, born in storage.owned.items()
         if root not in kept
     ]
-    late = 0
+    late, last_failure = 0, max(failing(graph), default=-1)
     for output, argument in updates.items():
         born = storage.owned.get(storage.roots[graph.outputs[output]])
         value = graph.inputs[argument]
-        if born is not None and storage.last_read.get(value, -1) > born:
+        if born is not None and max(storage.last_read.get(value, -1), last_failure + 1) > born:
             late += value.type.nbytes
     return peak(blocks) + 3 * late
 
@@ -47,8 +48,8 @@ def _cost(graph: Graph, updates: Mapping[int, int]) -> int:
 class _Scheduler:
     """List scheduling: of the nodes that can run, the one after which least memory is in use.
 
-    A node that overwrites an argument waits for those that read the old value, as long as
-    anything else can run. Ties go to the earlier node of the given order.
+    A node that overwrites an argument waits for those that read the old value, and for those that
+    can fail, as long as anything else can run. Ties go to the earlier node of the given order.
     """
 
     def __init__(self, graph: Graph, storage: Storage, updates: Mapping[int, int]) -> None:
@@ -73,14 +74,15 @@ class _Scheduler:
         """How many readers each overwriting node waits for; which nodes a reader releases."""
         waits = [0] * len(self.nodes)
         releases: dict[int, list[int]] = {}
+        checking = failing(graph) if updates else []
         for output, argument in updates.items():
             writer = self.storage.owned.get(self.storage.roots[graph.outputs[output]])
             if writer is None:
                 continue
-            for reader in self.readers.get(graph.inputs[argument], ()):
-                if reader != writer:
+            for earlier in (*self.readers.get(graph.inputs[argument], ()), *checking):
+                if earlier != writer:
                     waits[writer] += 1
-                    releases.setdefault(reader, []).append(writer)
+                    releases.setdefault(earlier, []).append(writer)
         return waits, releases
 
     def run(self) -> tuple[Node, ...]:

@@ -310,6 +310,19 @@ def test_nothing_is_overwritten_before_the_last_check() -> None:
     assert plan_memory(parse_graph(late), {0: 0}, elementwise_reads).in_place == {}
 
 
+def test_a_schedule_overwrites_nothing_before_the_last_check() -> None:
+    graph = parse_graph("""graph late(w: f64[100], x: f64[100], i: i64[]) {
+      a: f64[100] = exp x
+      b: f64[100] = sub w a
+      s: f64[] = sum[axes=(0,)] a
+      c: f64[] = gather[axes=(0,)] a i
+      d: f64[] = add c s
+      return b, d
+    }""")
+    names = [node.op.name for node in schedule(graph, {0: 0}).nodes]
+    assert names.index("sub") > names.index("gather")
+
+
 def test_a_check_that_was_made_before_cannot_fail_again() -> None:
     text = FAILING.format(first=GATHER.format("w"), second=UPDATE).replace(
         "return a, b", "c: f64[2] = gather[axes=(0,)] a i\n return a, b, c"
