@@ -58,6 +58,12 @@ class Addresses:
         start = self._start(buffer, memory, outer)
         return self.b.gep(start, memory, self.value(Affine(inner))) if inner else start
 
+    def opaque(self, value: Operand) -> Operand:
+        """The same value, of which LLVM does not see how it was made."""
+        if value.is_constant:
+            return value
+        return self.b.instruction(value.type, f"freeze {value.type} {value.text}")
+
     def _start(self, buffer: int, memory: str, terms: Terms) -> Operand:
         """The address of what does not depend on the innermost loop; LLVM sees no sum in it."""
         if not terms:
@@ -65,7 +71,7 @@ class Addresses:
 
         def make() -> Operand:
             place = self.b.gep(self.buffers[buffer], memory, self.value(Affine(terms)))
-            return self.b.instruction("ptr", f"freeze ptr {place.text}")
+            return self.opaque(place)
 
         return self.b.shared(("start", buffer, memory, terms), make)
 

@@ -429,7 +429,7 @@ class KernelEmitter:
             self._emit_loop(loop, start, stop)
         else:
             with self.addresses.innermost(loop):
-                self._emit_loop(loop, start, stop)
+                self._emit_loop(loop, self.addresses.opaque(start), stop)
 
     def _emit_loop(self, loop: Loop, start: Operand, stop: Operand) -> None:
         """The blocks of a loop."""
