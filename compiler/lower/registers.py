@@ -7,8 +7,8 @@ codes. Arithmetic asks for its operands packed. If an operand does not lie in re
 asked for, it is shuffled there, however many views lie between. Everything is loaded before
 anything is stored.
 
-Lanes beyond the last element repeat some element, so that nothing is ever computed of values that
-do not exist.
+Lanes beyond the last element hold some element of an operand, or 0: never anything undefined, on
+which an integer division could trap. Checks and stores leave them out.
 """
 
 from __future__ import annotations
