@@ -4,9 +4,12 @@ There is one job at a time. Each of its threads has a *slot*, and a range of the
 with, always the same one, so that what it wrote in one job is in its cache for the next. The range
 is one atomic word, the slot's *ticket*: from the top 40 bits of the job's number, 12 bits for the
 next piece, 12 for the end. A thread takes pieces of its own from the front, then of others from the
-back, by compare-and-exchange. The job's fields change only when all its pieces are finished, so
-whoever has taken a piece may read them. A thread that comes late finds nothing to take, because the
-ticket is used up or has another number, and nobody waits for it.
+back, by compare-and-exchange: of those that sleep at once, of others after a while, for what a
+piece reads and writes lies in the cache of its owner. Where cores are far apart, every line that
+another one has read costs the owner 8 ns (measured) when it is next written. The job's fields
+change only when all its pieces are finished, so whoever has taken a piece may read them. A thread
+that comes late finds nothing to take, because the ticket is used up or has another number, and
+nobody waits for it.
 
 Workers watch their tickets for a while, then sleep. They say so before they look at the ticket for
 a last time, and are looked after once it has been written, so that one of the two sees the other;
@@ -70,6 +73,7 @@ _POOL = Template("""
 @running = internal global i64 1              ; how many the system granted
 @spins = internal global i64 0                ; of an idle worker before it sleeps
 @patience = internal global i64 0             ; spins of a dispatcher before it yields
+@reserve = internal global i64 1              ; spins of a thread before it takes others' pieces
 @handles = internal global [$max_threads x i64] zeroinitializer, align 128
 
 declare i32 @pthread_create(ptr, ptr, ptr, ptr)
@@ -80,12 +84,14 @@ declare i64 @llvm.umin.i64(i64, i64)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 
 ; Take pieces of job %number that are %owner's and run them in slot %slot: from the front if they
-; are its own, from the back otherwise. They are counted at the end: a line that every thread writes
-; after every piece would go from core to core each time.
-define internal void @work(i64 %number, i64 %owner, i64 %slot) {
+; are its own, otherwise from the back, and if %patient only from one that is asleep. They are
+; counted at the end: a line that every thread writes would go from core to core each time.
+define internal void @work(i64 %number, i64 %owner, i64 %slot, i1 %patient) {
 entry:
   %ticket.at = getelementptr %Slot, ptr @slots, i64 %owner
+  %asleep.at = getelementptr %Slot, ptr @slots, i64 %owner, i32 1
   %own = icmp eq i64 %owner, %slot
+  %other = xor i1 %own, true
   br label %look
 look:
   %so.far = phi i64 [ 0, %entry ], [ %so.far, %take ], [ %one.more, %finish ]
@@ -96,7 +102,13 @@ look:
   %first = and i64 %shifted, 4095
   %end = and i64 %ticket, 4095
   %some = icmp ult i64 %first, %end
-  %left = and i1 %same, %some
+  %asleep = load atomic i32, ptr %asleep.at monotonic, align 4
+  %awake = icmp eq i32 %asleep, 0
+  %spared = and i1 %patient, %awake
+  %leave = and i1 %spared, %other
+  %take.it = xor i1 %leave, true
+  %there = and i1 %same, %some
+  %left = and i1 %there, %take.it
   br i1 %left, label %take, label %none
 take:
   %without.first = add i64 %ticket, 4096
@@ -150,13 +162,29 @@ second:
   call void @rouse(i64 %right)
   br label %own
 own:
-  %owner = phi i64 [ %slot, %children ], [ %slot, %look.after ], [ %slot, %second ], [ %next, %own ]
-  call void @work(i64 %number, i64 %owner, i64 %slot)
+  call void @work(i64 %number, i64 %slot, i64 %slot, i1 true)
+  call void @help(i64 %number, i64 %slot, i1 true)
+  br label %done
+done:
+  ret void
+}
+
+; What is left of others' pieces of job %number.
+define internal void @help(i64 %number, i64 %slot, i1 %patient) {
+entry:
+  %sharers = load atomic i64, ptr @sharers monotonic, align 8
+  %current = icmp ult i64 %slot, %sharers
+  br i1 %current, label %next, label %done
+next:
+  %owner = phi i64 [ %slot, %entry ], [ %other, %take ]
   %following = add i64 %owner, 1
   %over = icmp uge i64 %following, %sharers
-  %next = select i1 %over, i64 0, i64 %following
-  %round = icmp eq i64 %next, %slot
-  br i1 %round, label %done, label %own
+  %other = select i1 %over, i64 0, i64 %following
+  %round = icmp eq i64 %other, %slot
+  br i1 %round, label %done, label %take
+take:
+  call void @work(i64 %number, i64 %other, i64 %slot, i1 %patient)
+  br label %next
 done:
   ret void
 }
@@ -194,6 +222,7 @@ entry:
 idle:
   %known = phi i64 [ -1, %entry ], [ %number, %busy ], [ %known, %rest ]
   %limit = load atomic i64, ptr @spins monotonic, align 8
+  %reserve = load atomic i64, ptr @reserve monotonic, align 8
   br label %spin
 spin:
   %spun = phi i64 [ 0, %idle ], [ %more, %stay ], [ %more, %place ]
@@ -207,6 +236,12 @@ busy:
 again:
   $pause
   %more = add i64 %spun, 1
+  %long = icmp eq i64 %more, %reserve
+  br i1 %long, label %aid, label %wait
+aid:
+  call void @help(i64 %known, i64 %slot, i1 false)
+  br label %wait
+wait:
   %tired = icmp uge i64 %more, %limit
   br i1 %tired, label %drowsy, label %stay
 stay:
@@ -339,15 +374,22 @@ publish:  ; from the last slot down: who sees its ticket sees those of the slots
 take:
   call void @take_part(i64 %number, i64 0)
   %patience = load i64, ptr @patience, align 8
+  %reserve = load atomic i64, ptr @reserve monotonic, align 8
   br label %look
 look:
-  %spun = phi i64 [ 0, %take ], [ %more, %spin ], [ %more, %yield ]
+  %spun = phi i64 [ 0, %take ], [ %more, %wait ], [ %more, %yield ]
   %finished = load atomic i64, ptr @finished acquire, align 8
   %complete = icmp eq i64 %finished, %pieces
   br i1 %complete, label %done, label %spin
 spin:
   $pause
   %more = add i64 %spun, 1
+  %late = icmp eq i64 %more, %reserve
+  br i1 %late, label %aid, label %wait
+aid:
+  call void @help(i64 %number, i64 0, i1 false)
+  br label %wait
+wait:
   %long = icmp ugt i64 %more, %patience
   br i1 %long, label %yield, label %look
 yield:
@@ -405,8 +447,9 @@ define void @forget() {
   ret void
 }
 
-define void @be_patient(i64 %spins) {
+define void @be_patient(i64 %spins, i64 %reserve) {
   store i64 %spins, ptr @patience, align 8
+  store atomic i64 %reserve, ptr @reserve monotonic, align 8
   ret void
 }
 

@@ -34,6 +34,9 @@ _CROWDED_IDLE_NS = 50_000
 _PATIENCE_NS = 50_000
 """How long a job waits for its last pieces before it lets other threads run."""
 
+_RESERVE_NS = 6_000
+"""How long a thread that has nothing left to do waits before it takes pieces of another one."""
+
 _TIMED_SPINS = 1_000
 
 
@@ -69,7 +72,8 @@ class Pool:
         self._forget = self._native("forget", None)
         self._count = self._native("count", ctypes.c_int64)
         self._spin_ns = self._time_spin()
-        self._native("be_patient", None, ctypes.c_int64)(int(_PATIENCE_NS / self._spin_ns))
+        be_patient = self._native("be_patient", None, ctypes.c_int64, ctypes.c_int64)
+        be_patient(*(max(1, int(ns / self._spin_ns)) for ns in (_PATIENCE_NS, _RESERVE_NS)))
         self.resize(threads)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)

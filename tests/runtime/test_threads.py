@@ -62,13 +62,15 @@ entry:
   %offset = mul i64 %slot, 64
   %own = getelementptr i8, ptr %scratch, i64 %offset
   store volatile i64 %piece, ptr %own
+  %is.long = icmp ult i64 %piece, LONG
+  %spins = select i1 %is.long, i64 SPINS, i64 1
   br label %loop
 loop:
   %i = phi i64 [ 0, %entry ], [ %next, %loop ]
   %next = add i64 %i, 1
   %mark = load volatile i64, ptr %own
   %same = icmp eq i64 %mark, %piece
-  %more = icmp ult i64 %next, SPINS
+  %more = icmp ult i64 %next, %spins
   %go = and i1 %same, %more
   br i1 %go, label %loop, label %done
 done:
@@ -118,12 +120,13 @@ done:
 @pytest.fixture
 def make_pieces(make_program: MakeProgram):
     """A program of 200 pieces that counts visits[piece] and notes slots[piece] in place; from piece
-    slots[200] on they fail. Each takes about `spins` nanoseconds."""
+    slots[200] on they fail. Each of the first `long` takes about `spins` nanoseconds."""
 
-    def make(spins: int = 200) -> Program:
+    def make(spins: int = 200, long: int = PIECES) -> Program:
         types = TensorType(INT64, (PIECES,)), TensorType(INT64, (PIECES + 1,))
         failures = Failure("scratch", None), Failure("index", Location("model.py", 7))
         body, task = BODY.replace("PIECES", str(PIECES)), TASK.replace("SPINS", str(spins))
+        task = task.replace("LONG", str(long))
         return make_program(
             body,
             types,
@@ -154,6 +157,20 @@ def test_every_piece_runs_once_in_scratch_memory_of_its_own(make_pieces, threads
         run([visits, slots])
         assert (visits == count).all()
         assert 0 <= slots[:-1].min() <= slots[:-1].max() < threads
+
+
+@needs_threads
+def test_pieces_that_take_longer_are_shared(make_pieces) -> None:
+    """The first thread has all of them; the other one waits a little, then takes some."""
+    run = Executable(make_pieces(spins=20_000, long=PIECES // 2))
+    set_threads(2)
+    helped = 0
+    for _ in range(20):
+        visits, slots = arguments()
+        run([visits, slots])
+        assert (visits == 1).all()
+        helped += len(set(slots[: PIECES // 2])) == 2
+    assert helped
 
 
 @needs_threads
