@@ -8,6 +8,7 @@ threads that made them: what x @ w reads of w is what the gradient of w updates.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
@@ -21,16 +22,24 @@ def split_products(graph: Graph) -> Graph:
 
     Ensures: where it pays, products do not sum along an axis that threads share out.
     """
-    alone = sum(node.op.name == "dot" for node in graph.nodes) < 2
+    products = [node for node in graph.nodes if node.op.name == "dot"]
+    cuts = {
+        node: count
+        for node in products
+        if is_worth_cutting(node, alone=len(products) < 2) and (count := chunks(node)) > 1
+    }
+    return _rebuilt(graph, cuts) if cuts else graph
+
+
+def _rebuilt(graph: Graph, cuts: Mapping[Node, int]) -> Graph:
+    """The graph with these products cut into so many chunks."""
     builder = GraphBuilder(graph.name)
     builder.inputs = list(graph.inputs)
     env: dict[Value, Value] = {value: value for value in graph.inputs}
     for node in graph.nodes:
         operands = [env[value] for value in node.inputs]
-        cuts = node.op.name == "dot" and is_worth_cutting(node, alone)
-        count = chunks(node) if cuts else 1
-        if count > 1:
-            env[node.output] = _split(builder, node, operands, count)
+        if node in cuts:
+            env[node.output] = _split(builder, node, operands, cuts[node])
         else:
             env.update(zip(node.outputs, builder.copy_node(node, operands), strict=True))
     return builder.build(env[value] for value in graph.outputs)

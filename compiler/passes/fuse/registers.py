@@ -47,6 +47,10 @@ _LARGEST_REGION = 8000
 """Instructions of a region, about: the time that LLVM takes for a block of code grows a little
 faster than the block."""
 
+_LARGEST_UNION = 64
+"""Instructions of regions that have nothing to do with one another and are united all the same, to
+save the calls. Apart, equal ones are one kernel: the updates of many biases, for instance."""
+
 _CALL = 8
 """Instructions of an elementary function: where there are many, they are calls."""
 
@@ -181,7 +185,7 @@ class Regions:
             size = self._sizes[region.number]
             if size > room:
                 runs.append([])
-                room = _LARGEST_REGION
+                room = _LARGEST_UNION
             runs[-1].append(region)
             room -= size
         for first, *others in runs:
