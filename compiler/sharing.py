@@ -16,6 +16,8 @@ SMALLER = 4
 the larger operand a product has to be, so that partial sums cost less than moving the operand."""
 
 _MOST_CHUNKS = 16
+"""Each is one more array of partial sums, and work for one more thread."""
+
 _LEAST_DEPTH = 256
 """Steps of a chunk: adding its partial sums up costs as much as about 12."""
 

@@ -27,6 +27,11 @@ def reduced_axes(node: Node) -> tuple[int, ...]:
     return axes
 
 
+def product_of(nodes: Iterable[Node]) -> Node:
+    """The product that a kernel of kind `dot` is built around."""
+    return next(node for node in nodes if node.op.name == "dot")
+
+
 @dataclass(slots=True)
 class Space:
     """Extents, the reduced axes among them, and the alignment of every aligned value."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ...ir.graph import Graph, Node
-from ..space import Alignment, derive
+from ..space import Alignment, derive, product_of
 from ..target import Target
 from .builder import LoopBuilder
 from .contraction import choose_product_tile, pieces, product_loops
@@ -53,7 +53,7 @@ def sums_along_memory(body: Graph, target: Target) -> bool:
     lanes of every element are added up: that pays for long sums and few rows (a small batch times
     the transpose of a weight).
     """
-    dot = next(node for node in body.nodes if node.op.name == "dot")
+    dot = product_of(body.nodes)
     axes = product_axes(dot)
     if axes.right_is_contiguous or not axes.depth or not axes.columns.extent:
         return False
@@ -73,7 +73,7 @@ class ConvolutionLowering:
 
     def __init__(self, body: Graph, target: Target) -> None:
         self.body = body
-        self.dot: Node = next(node for node in body.nodes if node.op.name == "dot")
+        self.dot: Node = product_of(body.nodes)
         self.type = self.dot.output.type
         self.product = product_loops(body, self.dot)
         itemsize = max(value.type.dtype.itemsize for value in (*body.inputs, *body.outputs))

@@ -22,6 +22,7 @@ from functools import partial
 from ...ir.graph import Graph, Node
 from ...ir.types import TensorType
 from ..sharing import is_tall
+from ..space import product_of
 from ..target import Target
 from .builder import LoopBuilder
 from .division import divide, pieces_wanted
@@ -45,8 +46,7 @@ _ENOUGH = 4  # tiles of columns; with fewer, pieces may have a quarter of the ro
 
 def has_prologue(body: Graph) -> bool:
     """Whether an operand of the product is computed in its kernel."""
-    dot = next(node for node in body.nodes if node.op.name == "dot")
-    return any(operand not in body.inputs for operand in dot.inputs)
+    return any(operand not in body.inputs for operand in product_of(body.nodes).inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class MatmulLowering:
     def __init__(self, body: Graph, target: Target) -> None:
         self.body = body
         self.target = target
-        self.dot: Node = next(node for node in body.nodes if node.op.name == "dot")
+        self.dot: Node = product_of(body.nodes)
         self.type = self.dot.output.type
         self.axes = product_axes(self.dot)
         itemsize = max(value.type.dtype.itemsize for value in (*body.inputs, *body.outputs))

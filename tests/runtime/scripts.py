@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import textwrap
+from ..processes import run_script
 
 PREAMBLE = """
 import os, signal, subprocess, sys, threading, time
@@ -20,14 +17,6 @@ tl.set_threads(int(os.environ.get("N", "2")))
 
 def script(text: str, **environment: str) -> str:
     """What a script prints in a process of its own; fails if that fails or hangs."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PREAMBLE + textwrap.dedent(text)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **environment},
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_script(PREAMBLE, text, **environment)
     assert not done.stderr, done.stderr
     return done.stdout.strip()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import textwrap
 
 import pytest
+
+from ..processes import run_script
 
 PREAMBLE = """
 import os, signal, sys, threading, time
@@ -20,15 +21,7 @@ expected = np.sum(np.exp(x))
 
 def run(script: str) -> str:
     """The output of a script in a process of its own; fails if that fails or hangs."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PREAMBLE + textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run_script(PREAMBLE, script).stdout
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

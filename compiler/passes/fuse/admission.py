@@ -14,6 +14,7 @@ from ...space import (
     after_reduction,
     identity,
     is_unit_reshape,
+    product_of,
     reduced_axes,
     through_view,
 )
@@ -181,10 +182,9 @@ def _unrelated_alignment(node: Node, space: Space) -> Verdict:
 
 def _admit_tile_fold(node: Node, group: Group, producers: Mapping[Value, Node]) -> Verdict:
     """Reductions over at least the rows of a product of matrices that lie in memory."""
-    dot = next(inner for inner in group.nodes if inner.op.name == "dot")
-    rows = (
-        dot.inputs[0].type.rank - len(dot.attrs["contract"][0]) - 1
-    )  # the last free axis of the left operand
+    dot = product_of(group.nodes)
+    # The last free axis of the left operand.
+    rows = dot.inputs[0].type.rank - len(dot.attrs["contract"][0]) - 1
     alignment = aligned_operand(node.inputs[0], group, producers)
     if isinstance(alignment, Refusal):
         return alignment

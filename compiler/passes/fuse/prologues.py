@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ....ir.graph import Node, Value
 from ....ir.ops import Family
 from ....ir.ops.contraction import free_axes
+from ...space import product_of
 from .admission import MAX_GROUP_NODES, Refusal, is_inline, reads_windows
 from .groups import Group
 
@@ -42,7 +43,7 @@ def take_in_prologues(fuser: Fuser) -> None:
     for product in fuser.groups.in_order():
         if product.kind != "dot":
             continue
-        dot = next(node for node in product.nodes if node.op.name == "dot")
+        dot = product_of(product.nodes)
         for operand in dot.inputs:
             maker = fuser.groups.of.get(operand)
             if maker is None or maker.kind != "map":
